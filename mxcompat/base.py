@@ -1,0 +1,92 @@
+"""Errors, type groups and environment switches that every layer shares (public path of the original: ``mxnet.base``)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+__all__ = ["MXNetError"]
+
+string_types = (str,)
+numeric_types = (float, int, np.generic)
+integer_types = (int, np.int32, np.int64)
+
+
+class MXNetError(RuntimeError):
+    """An operator, shape, type, bind or file failure; a ``RuntimeError`` as in the original."""
+
+
+# The original's class path is what old pickles and printed tracebacks show.
+MXNetError.__module__ = "mxnet.base"
+
+
+class NotImplementedForSymbol(MXNetError):
+    """Raised when a Symbol is used where only an NDArray has a value (truth value, ``asnumpy``, in-place arithmetic)."""
+
+    def __init__(self, function: Callable, alias: str | None, *args: Any):
+        super().__init__()
+        self.function = function.__name__
+        self.alias = alias
+        self.args = tuple(str(type(arg)) for arg in args)
+
+    def __str__(self) -> str:
+        text = f"Function {self.function}"
+        if self.alias:
+            text += f' (namely operator "{self.alias}")'
+        if self.args:
+            text += f" with arguments ({', '.join(self.args)})"
+        return text + " is not implemented for Symbol and only available in NDArray."
+
+
+class NotSupportedForSparseNDArray(MXNetError):
+    """Raised when a dense-only method is called on a sparse NDArray."""
+
+    def __init__(self, function: Callable, alias: str | None, *args: Any):
+        super().__init__()
+        self.function = function.__name__
+        self.alias = alias
+        self.args = tuple(str(type(arg)) for arg in args)
+
+    def __str__(self) -> str:
+        text = f"Function {self.function}"
+        if self.alias:
+            text += f' (namely operator "{self.alias}")'
+        if self.args:
+            text += f" with arguments ({', '.join(self.args)})"
+        return text + " is not supported for SparseNDArray and only available in NDArray."
+
+
+class classproperty:  # noqa: N801  (the original's name)
+    """A read-only property of the class itself."""
+
+    def __init__(self, getter: Callable):
+        self._getter = getter
+
+    def __get__(self, instance: Any, owner: type) -> Any:
+        return self._getter(owner)
+
+
+def py_str(text: Any) -> str:
+    """The text of a ``bytes`` or ``str``."""
+    return text.decode("utf-8") if isinstance(text, bytes) else str(text)
+
+
+def c_str(text: str) -> bytes:
+    """The bytes of a ``str``, as programs that reached into the C interface spelled it."""
+    return text.encode("utf-8")
+
+
+def _as_list(obj: Any) -> list | tuple:
+    """``obj`` itself when it is a list or tuple, else a list holding it."""
+    return obj if isinstance(obj, (list, tuple)) else [obj]
+
+
+def env_choice(name: str, choices: tuple[str, ...], default: str) -> str:
+    """The value of an environment switch, or ``default``; an unknown value raises ``ValueError`` naming the choices."""
+    value = os.environ.get(name, default).strip().lower() or default
+    if value not in choices:
+        raise ValueError(f"{name}={value!r} is not one of {', '.join(choices)}")
+    return value
