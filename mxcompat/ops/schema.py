@@ -1,0 +1,455 @@
+"""What an operator is: its inputs, typed parameters, outputs and rules, read from the signature of one Python function.
+
+Positional arguments of the function are tensor inputs, keyword-only arguments are typed parameters in the original's
+order::
+
+    @register("Activation", infer_shape=same_shape)
+    def activation(data, *, act_type: Enum("relu", "sigmoid", "softrelu", "softsign", "tanh")):
+        ...
+
+Parameter kinds (``Int``, ``Float``, ``Bool``, ``Shape``, ``Enum``, ``DType``, ``Str``, …) turn a Python value or the
+original's text (``"(3, 3)"``, ``"True"``, ``"None"``) into one Python value; both go through the same parser. Two
+annotations are no parameters but are filled in by whoever runs the operator: ``TrainMode`` (a bool) and ``Device`` (a
+``torch.device``). ``NoEffect(kind)`` declares a parameter that is accepted and checked but changes no result.
+"""
+
+import ast
+import inspect
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mxcompat import dtype as dtypes
+from mxcompat.base import MXNetError
+
+__all__ = ["Bool", "DType", "Device", "Enum", "Float", "Floats", "Int", "NoEffect", "Operator", "Optional", "OptionalInts"]
+__all__ += ["Param", "Params", "Shape", "Str", "TrainMode", "attribute_text"]
+
+REQUIRED = inspect.Parameter.empty
+HIDDEN_KEYS = ("ctx_group", "lr_mult", "wd_mult", "force_mirroring", "mirror_stage")
+
+
+class TrainMode:
+    """Annotation of the keyword that receives whether the operator runs in training mode."""
+
+
+class Device:
+    """Annotation of the keyword that receives the ``torch.device`` on which a creating operator allocates."""
+
+
+class Kind:
+    """A parameter type. ``parse`` returns the Python value or raises ``ValueError`` saying what was expected."""
+
+    text = ""
+
+    def parse(self, value: Any) -> Any:
+        raise ValueError(self.text)
+
+
+class Int(Kind):
+    """An integer, optionally bounded (both bounds are included)."""
+
+    def __init__(self, min: int | None = None, max: int | None = None):  # noqa: A002
+        self.min, self.max = min, max
+        bounds = [f">= {min}"] * (min is not None) + [f"<= {max}"] * (max is not None)
+        self.text = " ".join(["int", *bounds])
+
+    def parse(self, value: Any) -> int:
+        if isinstance(value, str):
+            value = int(value.strip().rstrip("L"))
+        elif isinstance(value, (float, np.floating)):
+            if value != int(value):
+                raise ValueError(self.text)
+            value = int(value)
+        value = value.__index__() if not isinstance(value, bool) else int(value)
+        if (self.min is not None and value < self.min) or (self.max is not None and value > self.max):
+            raise ValueError(self.text)
+        return value
+
+
+class Float(Kind):
+    """A number, optionally bounded (both bounds are included)."""
+
+    def __init__(self, min: float | None = None, max: float | None = None):  # noqa: A002
+        self.min, self.max = min, max
+        bounds = [f">= {min}"] * (min is not None) + [f"<= {max}"] * (max is not None)
+        self.text = " ".join(["float", *bounds])
+
+    def parse(self, value: Any) -> float:
+        value = float(value)
+        if (self.min is not None and value < self.min) or (self.max is not None and value > self.max):
+            raise ValueError(self.text)
+        return value
+
+
+class _Bool(Kind):
+    text = "boolean"
+    _values = {"true": True, "1": True, "false": False, "0": False}
+
+    def parse(self, value: Any) -> bool:
+        if isinstance(value, str):
+            return self._values[value.strip().lower()]
+        if isinstance(value, (bool, int, float, np.generic)):
+            return bool(value)
+        raise ValueError(self.text)
+
+
+class _Str(Kind):
+    text = "string"
+
+    def parse(self, value: Any) -> str:
+        return str(value)
+
+
+def _numbers(value: Any) -> tuple:
+    """The elements of a tuple, list, array, single number or the text of one of these."""
+    if isinstance(value, str):
+        text = re.sub(r"(?<=\d)L\b", "", value.strip())
+        value = ast.literal_eval(text.replace("nan", "None")) if text else ()
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    if isinstance(value, (tuple, list)):
+        return tuple(value)
+    if value is None or isinstance(value, (dict, set)):
+        raise ValueError("tuple")
+    if hasattr(value, "asnumpy"):
+        raise ValueError("tuple")
+    return (value,)
+
+
+class Shape(Kind):
+    """A tuple of integers; a single integer stands for a tuple of one. ``ndims`` limits the allowed lengths."""
+
+    def __init__(self, ndims: tuple[int, ...] = (), min: int | None = None):  # noqa: A002
+        self.ndims = ndims
+        self.element = Int(min=min)
+        self.text = "tuple of " + self.element.text + (f" with {' or '.join(map(str, ndims))} entries" if ndims else "")
+
+    def parse(self, value: Any) -> tuple[int, ...]:
+        result = tuple(self.element.parse(x) for x in _numbers(value))
+        if self.ndims and len(result) not in self.ndims:
+            raise ValueError(self.text)
+        return result
+
+
+class _OptionalInts(Kind):
+    text = "tuple of int or None"
+
+    def parse(self, value: Any) -> tuple[int | None, ...]:
+        return tuple(None if x is None else _INT.parse(x) for x in _numbers(value))
+
+
+class _Floats(Kind):
+    text = "tuple of float"
+
+    def parse(self, value: Any) -> tuple[float, ...]:
+        return tuple(float(x) for x in _numbers(value))
+
+
+class Enum(Kind):
+    """One of a fixed set of strings."""
+
+    def __init__(self, *values: str):
+        self.values = values
+        self.text = "one of " + ", ".join(repr(value) for value in values)
+
+    def parse(self, value: Any) -> str:
+        if str(value) not in self.values:
+            raise ValueError(self.text)
+        return str(value)
+
+
+class DType(Kind):
+    """An element type, kept as its name (``'float32'``); without arguments every type of the table is allowed."""
+
+    def __init__(self, *names: str):
+        self.names = names or tuple(dtypes.CODES)
+        self.text = "one of " + ", ".join(repr(name) for name in self.names)
+
+    def parse(self, value: Any) -> str:
+        try:
+            name = dtypes.dtype_name(value)
+        except TypeError:
+            raise ValueError(self.text) from None
+        if name not in self.names:
+            raise ValueError(self.text)
+        return name
+
+
+class Optional(Kind):
+    """``None`` (or its text) besides what ``kind`` allows."""
+
+    def __init__(self, kind: Any):
+        self.kind = as_kind(kind)
+        self.text = self.kind.text + " or None"
+
+    def parse(self, value: Any) -> Any:
+        if value is None or (isinstance(value, str) and value.strip() == "None"):
+            return None
+        return self.kind.parse(value)
+
+
+class NoEffect(Kind):
+    """A parameter that is accepted and checked but changes no result here (``workspace``, ``cudnn_tune``, …)."""
+
+    def __init__(self, kind: Any):
+        self.kind = as_kind(kind)
+        self.text = self.kind.text
+
+    def parse(self, value: Any) -> Any:
+        return self.kind.parse(value)
+
+
+Bool, Str, Floats, OptionalInts, _INT = _Bool(), _Str(), _Floats(), _OptionalInts(), Int()
+
+
+def as_kind(annotation: Any) -> Kind:
+    """The kind an annotation stands for; a kind class without arguments means its instance."""
+    if isinstance(annotation, type) and issubclass(annotation, Kind):
+        return annotation()
+    if isinstance(annotation, Kind):
+        return annotation
+    raise TypeError(f"{annotation!r} is no parameter kind")
+
+
+class Param(NamedTuple):
+    """One parameter: ``default`` is ``REQUIRED`` when it must be given."""
+
+    name: str
+    kind: Kind
+    default: Any
+
+    @property
+    def required(self) -> bool:
+        return self.default is REQUIRED
+
+
+class Params(dict):
+    """Parsed parameters of one node, all of them, also readable as attributes (``params.kernel``)."""
+
+    __slots__ = ()
+    __getattr__ = dict.__getitem__
+
+
+def attribute_text(value: Any) -> str:
+    """The text under which a parameter value is kept in a node's attributes (NumPy 1 spelling of numbers)."""
+    if isinstance(value, (tuple, list)):
+        items = [attribute_text(x) for x in value]
+        return f"({items[0]},)" if len(items) == 1 and isinstance(value, tuple) else _brackets(value).format(", ".join(items))
+    if isinstance(value, type) and issubclass(value, np.generic):
+        return np.dtype(value).name
+    if isinstance(value, np.ndarray):
+        return str(value.tolist())
+    return str(value)
+
+
+def _brackets(value: Any) -> str:
+    return "({})" if isinstance(value, tuple) else "[{}]"
+
+
+Shapes = list  # of tuples with -1 for an unknown dimension, or None for an unknown rank
+ShapeRule = Callable[[Params, Shapes, Shapes], tuple[Shapes, Shapes]]
+TypeRule = Callable[[Params, list, list], tuple[list, list]]
+
+
+class Operator:
+    """One entry of the catalogue. Built by ``registry.register``; never changed afterwards.
+
+    ``fn(*tensors, **params)`` is pure and returns a tensor or a tuple: the outputs (hidden ones included), then one
+    new value for each input named in ``mutates``, then, in training mode, the batch statistics that ``commit`` needs.
+
+    inputs           names of tensor inputs, auxiliary states included; ``variadic`` names the parameter that counts
+                     them where their number is free (``num_args``)
+    active           ``active(params)`` -> names of the inputs this node really has
+    aux              names of the inputs that are auxiliary states
+    outputs          how many outputs, hidden ones included: int or ``f(params)``
+    visible          how many of them a user sees: int, ``f(params)`` or None for all
+    output_names     suffixes of their names: tuple or ``f(params)``; None means ``output`` or ``output0, output1, …``
+    infer_shape      ``rule(params, in_shapes, out_shapes)`` -> refined pair; -1 = unknown size, None = unknown rank
+    infer_type       likewise with ``torch.dtype`` or None
+    mutates          inputs whose new values follow the outputs (written back by whoever runs the operator)
+    commit           ``commit(params, aux_values, statistics)`` -> new auxiliary values, run in backward (rule 1)
+    forward_writes   ``f(params)`` -> {input: number} written into bound inputs by a training forward with gradients
+    check            ``check(params, *tensors)``: value checks of eager CPU execution
+    may_view         the body may return a view of an input (the caller copies)
+    loss             ``f(params)`` or bool: backward needs no head gradient
+    random           draws from the generator
+    traceable        False keeps graphs with this operator eager
+    symbolic         False: exists imperatively only
+    no_gradient      inputs for which a gradient cannot be asked (MXNetError)
+    hint             stem of automatic names (default: lower-case name)
+    """
+
+    def __init__(
+        self,
+        name: str,
+        fn: Callable,
+        *,
+        aliases: Sequence[str] = (),
+        infer_shape: ShapeRule,
+        infer_type: TypeRule,
+        active: Callable[[Params], Sequence[str]] | None = None,
+        variadic: str | None = None,
+        aux: Sequence[str] = (),
+        outputs: int | Callable[[Params], int] = 1,
+        visible: int | Callable[[Params], int] | None = None,
+        output_names: Sequence[str] | Callable[[Params], Sequence[str]] | None = None,
+        mutates: Sequence[str] = (),
+        commit: Callable | None = None,
+        forward_writes: Callable | None = None,
+        check: Callable | None = None,
+        may_view: bool = False,
+        loss: bool | Callable[[Params], bool] = False,
+        random: bool = False,
+        traceable: bool = True,
+        symbolic: bool = True,
+        no_gradient: Sequence[str] = (),
+        variable_attributes: dict[str, dict[str, str]] | None = None,
+        hint: str | None = None,
+        open_params: bool = False,
+    ):
+        self.name, self.fn, self.aliases = name, fn, tuple(aliases)
+        self.doc = inspect.getdoc(fn) or ""
+        self._infer_shape, self._infer_type = infer_shape, infer_type
+        self._active, self.variadic, self.aux = active, variadic, tuple(aux)
+        self._outputs, self._visible, self._output_names = outputs, visible, output_names
+        self.mutates, self.commit, self.forward_writes, self.check = tuple(mutates), commit, forward_writes, check
+        self.may_view, self._loss, self.random, self.traceable = may_view, loss, random, traceable
+        self.symbolic, self.no_gradient, self.hint = symbolic, tuple(no_gradient), hint or name.lower()
+        self.variable_attributes = variable_attributes or {}
+        self.open_params = open_params
+        self.inputs, self.params, self.takes_mode, self.takes_device = _read_signature(fn, variadic)
+        self._parsed: dict[tuple, Params] = {}
+        self._defaults = {p.name: p.default for p in self.params.values() if not p.required}
+
+    def __repr__(self) -> str:
+        return f"<Operator {self.name}>"
+
+    # -- parameters ---------------------------------------------------------------------------------------------
+
+    @property
+    def lenient(self) -> bool:
+        """Operators without any parameter ignore unknown keywords, as the original's do."""
+        return not self.params
+
+    def parse(self, given: dict[str, Any], node: str = "") -> Params:
+        """All parameters, from the given ones (Python values or text) and the defaults.
+
+        Raises ``MXNetError`` naming operator, node and parameter for unknown, missing or ill-formed ones.
+        """
+        try:
+            key = tuple((name, type(value), value) for name, value in given.items())
+            return self._parsed[key]
+        except TypeError:  # an unhashable value
+            return self._parse(given, node)
+        except KeyError:
+            params = self._parse(given, node)
+            if len(self._parsed) < 4096:
+                self._parsed[key] = params
+            return params
+
+    def _parse(self, given: dict[str, Any], node: str) -> Params:
+        values = Params(self._defaults)
+        for name, value in given.items():
+            param = self.params.get(name)
+            if param is None:
+                if self.open_params:
+                    values[name] = value
+                elif not self.lenient:
+                    known = ", ".join(self.params) or "none"
+                    raise MXNetError(f"{self.label(node)}: unknown parameter {name!r} (known: {known})")
+                continue
+            try:
+                values[name] = param.kind.parse(value)
+            except (ValueError, TypeError, KeyError, SyntaxError, AttributeError, OverflowError):
+                raise MXNetError(
+                    f"{self.label(node)}: parameter {name}={value!r}: expected {param.kind.text}"
+                ) from None
+        for param in self.params.values():
+            if param.required and param.name not in values:
+                raise MXNetError(f"{self.label(node)}: required parameter {param.name} ({param.kind.text}) is missing")
+        return values
+
+    def label(self, node: str = "") -> str:
+        """Operator and node name, as error messages begin."""
+        return f"{self.name} {node}" if node else self.name
+
+    # -- inputs and outputs -------------------------------------------------------------------------------------
+
+    def input_names(self, params: Params) -> tuple[str, ...]:
+        """Names of this node's inputs, auxiliary states included."""
+        if self.variadic is not None:
+            return tuple(f"arg{i}" for i in range(params[self.variadic]))
+        return tuple(self._active(params)) if self._active else self.inputs
+
+    def num_outputs(self, params: Params) -> int:
+        return self._outputs(params) if callable(self._outputs) else self._outputs
+
+    def num_visible(self, params: Params) -> int:
+        if self._visible is None:
+            return self.num_outputs(params)
+        return self._visible(params) if callable(self._visible) else self._visible
+
+    def output_names(self, params: Params) -> tuple[str, ...]:
+        """Suffixes of the output names; a node ``fc1`` shows ``fc1_output``."""
+        if self._output_names is not None:
+            return tuple(self._output_names(params) if callable(self._output_names) else self._output_names)
+        count = self.num_outputs(params)
+        return ("output",) if count == 1 else tuple(f"output{i}" for i in range(count))
+
+    def is_loss(self, params: Params) -> bool:
+        return bool(self._loss(params) if callable(self._loss) else self._loss)
+
+    # -- rules --------------------------------------------------------------------------------------------------
+
+    def infer_shape(self, params: Params, ins: Shapes, outs: Shapes, node: str = "") -> tuple[Shapes, Shapes]:
+        """Refined input and output shapes; a contradiction raises ``MXNetError`` naming operator and node."""
+        try:
+            return self._infer_shape(params, ins, outs)
+        except MXNetError as error:
+            raise MXNetError(f"Error in operator {node or self.name}: {self.label(node)}: {error}") from None
+
+    def infer_type(self, params: Params, ins: list, outs: list, node: str = "") -> tuple[list, list]:
+        """Refined input and output types; a contradiction raises ``MXNetError`` naming operator and node."""
+        try:
+            return self._infer_type(params, ins, outs)
+        except MXNetError as error:
+            raise MXNetError(f"Error in operator {node or self.name}: {self.label(node)}: {error}") from None
+
+    def call_arguments(self, params: Params, is_train: bool, device: Any, *, explicit: bool = False) -> dict[str, Any]:
+        """Keyword arguments of ``fn``; with ``explicit`` only those that differ from its defaults."""
+        kwargs = {
+            name: value
+            for name, value in params.items()
+            if not explicit or name not in self._defaults or value != self._defaults[name]
+        }
+        if self.takes_mode:
+            kwargs[self.takes_mode] = is_train
+        if self.takes_device:
+            kwargs[self.takes_device] = device
+        return kwargs
+
+
+def _read_signature(fn: Callable, variadic: str | None) -> tuple[tuple[str, ...], dict[str, Param], str, str]:
+    inputs: list[str] = []
+    params: dict[str, Param] = {}
+    mode = device = ""
+    for arg in inspect.signature(fn).parameters.values():
+        if arg.kind is arg.VAR_POSITIONAL:
+            if variadic is None:
+                raise TypeError(f"{fn.__name__}: *{arg.name} needs variadic=")
+            inputs.append(arg.name)
+        elif arg.kind is arg.VAR_KEYWORD:
+            continue
+        elif arg.kind is not arg.KEYWORD_ONLY:
+            inputs.append(arg.name)
+        elif arg.annotation is TrainMode:
+            mode = arg.name
+        elif arg.annotation is Device:
+            device = arg.name
+        else:
+            name = arg.name[:-1] if arg.name.endswith("_") else arg.name
+            params[name] = Param(name, as_kind(arg.annotation), arg.default)
+    return tuple(inputs), params, mode, device
