@@ -59,6 +59,19 @@ class NotSupportedForSparseNDArray(MXNetError):
         return text + " is not supported for SparseNDArray and only available in NDArray."
 
 
+class _NullType:
+    """The value of a parameter that was not given (generated signatures show it)."""
+
+    def __repr__(self) -> str:
+        return "_Null"
+
+    def __bool__(self) -> bool:
+        return False
+
+
+_Null = _NullType()
+
+
 class classproperty:  # noqa: N801  (the original's name)
     """A read-only property of the class itself."""
 

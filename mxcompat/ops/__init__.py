@@ -1,0 +1,13 @@
+"""The operator catalogue: every operator is one function in one family module, registered once."""
+
+import importlib
+import pkgutil
+
+_INFRASTRUCTURE = {"dtypes", "faces", "registry", "schema", "shape"}
+
+
+def load_catalogue() -> None:
+    """Import every family module of this package, which registers its operators."""
+    for module in pkgutil.iter_modules(__path__):
+        if module.name not in _INFRASTRUCTURE:
+            importlib.import_module(f"{__name__}.{module.name}")

@@ -106,3 +106,87 @@ def forward_rule(compute: Callable[..., Any], *, partial: bool = False) -> Shape
         return ins, [merge(s, o, f"output {i}") for i, (s, o) in enumerate(zip(shapes, outs, strict=True))]
 
     return rule
+
+
+def reshape_target(codes: Sequence[int], shape: Sequence[int], reverse: bool = False) -> tuple[int, ...]:
+    """The shape that reshape codes mean for an input of ``shape`` (sizes -1 in the input are unknown).
+
+    0 copies the size at the same place, -1 is inferred (once), -2 takes all remaining, -3 merges two, -4 splits one into
+    the two that follow. ``reverse`` matches from the right-hand end. Raises ``MXNetError`` for codes that do not fit.
+    """
+    codes, source = list(codes), list(shape)
+    if reverse:
+        # Compat: only the order of matching is reversed; -4 keeps its two factors behind it in the reversed list.
+        codes, source = codes[::-1], source[::-1]
+        codes = _reversed_splits(codes)
+    target: list[int] = []
+    place, inferred, code_index = 0, -1, 0
+    while code_index < len(codes):
+        code = codes[code_index]
+        if code > 0:
+            target.append(code)
+            place += 1
+        elif code == 0:
+            target.append(_at(source, place, codes))
+            place += 1
+        elif code == -1:
+            if inferred >= 0:
+                raise MXNetError(f"reshape {tuple(codes)}: only one size can be inferred (-1)")
+            inferred = len(target)
+            target.append(-1)
+            place += 1
+        elif code == -2:
+            target.extend(source[place:])
+            place = len(source)
+        elif code == -3:
+            first, second = _at(source, place, codes), _at(source, place + 1, codes)
+            target.append(-1 if -1 in (first, second) else first * second)
+            place += 2
+        elif code == -4:
+            target.extend(_split(_at(source, place, codes), codes[code_index + 1 : code_index + 3]))
+            place += 1
+            code_index += 2
+        else:
+            raise MXNetError(f"reshape: code {code} is not one of 0, -1, -2, -3, -4 or a positive size")
+        code_index += 1
+    if inferred >= 0 and is_known(source):
+        rest = size([dim for i, dim in enumerate(target) if i != inferred])
+        total = size(source)
+        if rest == 0 or total % rest:
+            raise MXNetError(f"cannot reshape array of shape {tuple(shape)} into {tuple(codes)}")
+        target[inferred] = total // rest
+    return tuple(target[::-1] if reverse else target)
+
+
+def _reversed_splits(codes: list[int]) -> list[int]:
+    """In a reversed list the two factors stand before their -4; put them behind it again."""
+    result = list(codes)
+    for i, code in enumerate(codes):
+        if code == -4:
+            if i < 2:
+                raise MXNetError("reshape: -4 must be followed by two factors")
+            result[i - 2 : i + 1] = [-4, codes[i - 2], codes[i - 1]]
+    return result
+
+
+def _at(source: Sequence[int], place: int, codes: Sequence[int]) -> int:
+    if place >= len(source):
+        raise MXNetError(f"reshape {tuple(codes)}: the input {tuple(source)} has too few dimensions")
+    return source[place]
+
+
+def _split(dim: int, factors: Sequence[int]) -> tuple[int, int]:
+    if len(factors) != 2:
+        raise MXNetError("reshape: -4 must be followed by two factors")
+    first, second = factors
+    if dim == -1:
+        return first, second
+    if first == -1 and second == -1:
+        raise MXNetError("reshape: only one of the two factors of -4 can be inferred")
+    if first == -1:
+        first = dim // second
+    elif second == -1:
+        second = dim // first
+    if first * second != dim:
+        raise MXNetError(f"reshape: cannot split {dim} into {first} x {second}")
+    return first, second

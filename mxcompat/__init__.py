@@ -1,0 +1,1 @@
+"""mxcompat: the Symbol/Module API of Apache MXNet, running on PyTorch."""

@@ -1,0 +1,31 @@
+"""``mx.nd``: arrays and the imperative face of every operator (public path of the original: ``mxnet.ndarray``)."""
+
+from mxcompat.ndarray import _internal, arithmetic, contrib, creation, image, linalg, namespace, op, random, sparse, utils
+from mxcompat.ndarray import ndarray as _ndarray
+from mxcompat.ndarray.ndarray import NDArray, waitall
+from mxcompat.ops import load_catalogue
+
+load_catalogue()
+namespace.fill(
+    {
+        "op": op,
+        "_internal": _internal,
+        "contrib": contrib,
+        "linalg": linalg,
+        "sparse": sparse,
+        "image": image,
+        "random": random,
+    }
+)
+namespace.attach_methods(op)
+
+# Python functions of the same name as an operator take numbers too, and win.
+_public = {name: getattr(op, name) for name in op.__all__}
+for _module in (arithmetic, creation):
+    _public.update({name: getattr(_module, name) for name in _module.__all__})
+globals().update(_public)
+for _name in (*arithmetic.__all__, *creation.__all__):
+    setattr(_ndarray, _name, _public[_name])
+ndarray = _ndarray
+
+__all__ = sorted({*_public, "NDArray", "contrib", "image", "linalg", "op", "random", "sparse", "utils", "waitall"})

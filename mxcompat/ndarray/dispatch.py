@@ -1,0 +1,182 @@
+"""Running one operator on NDArray handles: parameters, checks, the call, the tape, and where results are written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+from mxcompat.base import MXNetError
+from mxcompat.context import Context, current_context, torch_device
+from mxcompat.ops.dtypes import NAME_BY_TORCH
+from mxcompat.ops.schema import Operator, Params
+from mxcompat.scope import STATE
+
+_new_handle: Callable[[torch.Tensor, Context], Any]
+
+
+def install_handle(factory: Callable[[torch.Tensor, Context], Any]) -> None:
+    """The registration point of the NDArray class: ``factory(tensor, context)`` makes a handle."""
+    global _new_handle
+    _new_handle = factory
+
+
+def parse_context(text: Any) -> Context:
+    """A Context, ``'cpu(1)'``, ``'gpu'`` or nothing (the current context)."""
+    if isinstance(text, Context):
+        return text
+    if not text:
+        return current_context()
+    kind, _, number = str(text).partition("(")
+    return Context(kind.strip(), int(number.rstrip(") ") or 0) if number else 0)
+
+
+def invoke(op: Operator, inputs: Sequence[Any], given: dict[str, Any], out: Any = None) -> Any:
+    """Run ``op`` on handles; ``given`` are the parameters as the caller spelled them.
+
+    Returns one handle, or a list where several outputs are visible (``out`` itself when given). Raises ``MXNetError``
+    for wrong parameters, shapes, types, devices and values, naming the operator.
+    """
+    context = _context(op, inputs, given)
+    params = op.parse(given)
+    names = op.input_names(params)
+    if len(inputs) != len(names):
+        raise MXNetError(f"Operator {op.name} expects {len(names)} inputs ({', '.join(names)}), but got {len(inputs)} instead")
+    tensors = [x._data for x in inputs]
+    device = torch_device(context) if op.takes_device else None
+    is_train = STATE.training
+    _validate(op, params, tensors)
+    recorded = STATE.recording and any(x._tape is not None for x in inputs)
+    if recorded:
+        tensors = [x._data if x._tape is None else x._tape for x in inputs]
+    results = run(op, params, tensors, is_train, device, grad=recorded)
+    count = op.num_outputs(params)
+    values = results[:count]
+    _write_mutated(op, names, inputs, results[count:])
+    if recorded and is_train and op.commit is not None and len(results) > count + len(op.mutates):
+        values = _commit_in_backward(op, params, inputs, names, values, results[count + len(op.mutates) :])
+    if op.may_view:
+        values = [_unshare(value, tensors) for value in values]
+    visible = values[: op.num_visible(params)]
+    if out is not None:
+        return _write_out(op, visible, out, recorded)
+    handles = [_handle(value, context, recorded) for value in visible]
+    return handles[0] if len(handles) == 1 else handles
+
+
+def run(op: Operator, params: Params, tensors: Sequence[torch.Tensor], is_train: bool, device: Any, *, grad: bool) -> list:
+    """Call the operator's function eagerly, with its value checks; torch's own failures become ``MXNetError``."""
+    try:
+        if op.check is not None and all(t.device.type == "cpu" for t in tensors):
+            op.check(params, *tensors)
+        kwargs = op.call_arguments(params, is_train, device)
+        if grad:
+            with torch.enable_grad():
+                result = op.fn(*tensors, **kwargs)
+        else:
+            with torch.no_grad():
+                result = op.fn(*tensors, **kwargs)
+    except MXNetError as error:
+        raise MXNetError(f"{op.name}: {error}") from None
+    except (RuntimeError, IndexError, ValueError, TypeError) as error:
+        raise MXNetError(f"{op.name}({_describe(tensors)}): {error}") from error
+    return list(result) if isinstance(result, (tuple, list)) else [result]
+
+
+def _context(op: Operator, inputs: Sequence[Any], given: dict[str, Any]) -> Context:
+    if not inputs:
+        return parse_context(given.pop("ctx", None))
+    context = inputs[0]._ctx
+    if len(inputs) > 1:
+        for index, other in enumerate(inputs[1:], 1):
+            if other._ctx is not context and torch_device(other._ctx) != torch_device(context):
+                raise MXNetError(
+                    f"{op.name}: input {index} is on {other._ctx}, expected {context} like the first input"
+                )
+    return context
+
+
+def _validate(op: Operator, params: Params, tensors: Sequence[torch.Tensor]) -> None:
+    outputs = [None] * op.num_outputs(params)
+    op.infer_shape(params, [tuple(t.shape) for t in tensors], outputs)
+    op.infer_type(params, [t.dtype for t in tensors], outputs)
+
+
+def _describe(tensors: Sequence[torch.Tensor]) -> str:
+    return ", ".join(f"{tuple(t.shape)} {NAME_BY_TORCH.get(t.dtype, t.dtype)}" for t in tensors)
+
+
+def _handle(value: torch.Tensor, context: Context, recorded: bool) -> Any:
+    if not value.is_contiguous():
+        value = value.contiguous()
+    handle = _new_handle(value.detach() if recorded else value, context)
+    if recorded and value.requires_grad:
+        handle._tape = value
+    return handle
+
+
+def _unshare(value: torch.Tensor, tensors: Sequence[torch.Tensor]) -> torch.Tensor:
+    """A copy where the value still shares memory with an input (or shows one element several times)."""
+    where = value.untyped_storage().data_ptr()
+    if any(t.untyped_storage().data_ptr() == where for t in tensors) or not value.is_contiguous():
+        return value.clone(memory_format=torch.contiguous_format)
+    return value
+
+
+def _write_mutated(op: Operator, names: Sequence[str], inputs: Sequence[Any], values: Sequence[torch.Tensor]) -> None:
+    for name, value in zip(op.mutates, values):
+        for target, input_name in zip(inputs, names):
+            if input_name == name:
+                target._data.copy_(value)
+
+
+def _write_out(op: Operator, values: Sequence[torch.Tensor], out: Any, recorded: bool) -> Any:
+    targets = out if isinstance(out, (list, tuple)) else [out]
+    if len(targets) > len(values):
+        raise MXNetError(f"{op.name}: out= has {len(targets)} arrays, expected {len(values)}")
+    for index, (target, value) in enumerate(zip(targets, values)):
+        if target._tape is not None and STATE.recording:
+            raise MXNetError(
+                f"{op.name}: Assigning to NDArrays that are already in a computational graph will cause undefined "
+                "behavior when evaluating gradients. Please call backward first to clear the graph or do this out side "
+                "of a record section."
+            )
+        if target._data.shape != value.shape or target._data.dtype is not value.dtype:
+            raise MXNetError(
+                f"{op.name}: Incompatible attr in node at {index}-th output: expected {_describe([value])}, "
+                f"got {_describe([target._data])}"
+            )
+        with torch.no_grad():
+            target._data.copy_(value)
+        target._tape = value if recorded and value.requires_grad else None
+    return out
+
+
+class _Commit(torch.autograd.Function):
+    """Identity; backward runs ``action`` once (MXNet moves auxiliary states in backward, not in forward)."""
+
+    @staticmethod
+    def forward(ctx: Any, value: torch.Tensor, action: Callable[[], None]) -> torch.Tensor:
+        ctx.action = action
+        return value.view_as(value)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple:
+        ctx.action()
+        return grads[0], None
+
+
+def _commit_in_backward(
+    op: Operator, params: Params, inputs: Sequence[Any], names: Sequence[str], values: list, statistics: list
+) -> list:
+    targets = [x for x, name in zip(inputs, names) if name in op.aux]
+    kept = tuple(s.detach() for s in statistics)
+
+    def action() -> None:
+        with torch.no_grad():
+            new_values = op.commit(params, tuple(t._data for t in targets), kept)  # type: ignore[misc]
+            for target, value in zip(targets, new_values):
+                target._data.copy_(value)
+
+    return [_Commit.apply(values[0], action), *values[1:]]

@@ -1,0 +1,90 @@
+"""Builds ``mx.nd.*`` from the catalogue: one function an operator name, in the submodule where the original has it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+from mxcompat.ndarray.dispatch import invoke
+from mxcompat.ndarray.ndarray import NDArray
+from mxcompat.ops import faces, registry
+from mxcompat.ops.schema import Operator
+
+#: methods of NDArray that only pass the array on as the first input
+METHODS = """abs arccos arccosh arcsin arcsinh arctan arctanh argmax argmax_channel argmin argsort broadcast_axes cbrt ceil
+clip cos cosh degrees depth_to_space exp expm1 fix flip floor log log10 log1p log2 log_softmax max mean min nanprod nansum
+norm one_hot ones_like pad pick prod radians rcbrt reciprocal relu repeat reshape_like rint round rsqrt shape_array sigmoid
+sign sin sinh size_array slice slice_axis slice_like softmax softmin sort space_to_depth split split_v2 sqrt square sum
+swapaxes take tan tanh tile topk trunc zeros_like""".split()
+
+
+def make_function(op: Operator, name: str, module: str) -> Callable:
+    """The imperative function of an operator."""
+
+    def function(*args: Any, out: Any = None, name: str | None = None, **kwargs: Any) -> Any:
+        if not kwargs and len(args) == len(op.inputs) and op.variadic is None:
+            inputs: Any = args
+            params: dict[str, Any] = {}
+        else:
+            inputs, params = _bind(op, args, kwargs)
+        for position, value in enumerate(inputs):
+            if not isinstance(value, NDArray):
+                label = op.inputs[min(position, len(op.inputs) - 1)]
+                raise AssertionError(f"{op.name}: Argument {label} must have NDArray type, but got {value}")
+        return invoke(op, inputs, params, out)
+
+    function.__name__ = function.__qualname__ = name
+    function.__module__ = module
+    function.__doc__ = faces.docstring(op, "NDArray")
+    function.__signature__ = faces.signature(op, symbolic=False)  # type: ignore[attr-defined]
+    return function
+
+
+def _bind(op: Operator, args: tuple, kwargs: dict[str, Any]) -> tuple[list, dict[str, Any]]:
+    if op.variadic is not None:
+        inputs, _, params = faces.split_arguments(op, args, kwargs)
+        arrays = [name for name, value in params.items() if isinstance(value, NDArray)]
+        inputs += [params.pop(name) for name in arrays]
+        params.setdefault(op.variadic, len(inputs))
+        return inputs, params
+    inputs, named, params = faces.split_arguments(op, args, kwargs)
+    if named:
+        position = {name: i for i, name in enumerate(op.inputs)}
+        inputs += [None] * (len(op.inputs) - len(inputs))
+        for name, value in named.items():
+            inputs[position[name]] = value
+    return [value for value in inputs if value is not None], params
+
+
+def fill(modules: dict[str, ModuleType]) -> None:
+    """Put every operator's function into its submodule; names a submodule defines itself stay."""
+    for op in registry.operators():
+        for registered in (op.name, *op.aliases):
+            where, name = faces.place(registered)
+            if not hasattr(modules[where], name):
+                setattr(modules[where], name, make_function(op, name, modules[where].__name__))
+                _export(modules[where], name)
+
+
+def _export(module: ModuleType, name: str) -> None:
+    if hasattr(module, "__all__") and not name.startswith("_"):
+        module.__all__.append(name)  # type: ignore[attr-defined]
+
+
+def attach_methods(op_module: ModuleType) -> None:
+    """Give NDArray its methods that are operators."""
+    for name in METHODS:
+        function = getattr(op_module, name, None) or getattr(sys.modules["mxcompat.ndarray.creation"], name, None)
+        if function is not None and name not in NDArray.__dict__:
+            setattr(NDArray, name, _method(function, name))
+
+
+def _method(function: Callable, name: str) -> Callable:
+    def method(self: NDArray, *args: Any, **kwargs: Any) -> Any:
+        return function(self, *args, **kwargs)
+
+    method.__name__, method.__qualname__ = name, f"NDArray.{name}"
+    method.__doc__ = f"``mx.nd.{name}`` with this array as its first input."
+    return method

@@ -1,0 +1,570 @@
+"""NDArray: a mutable handle on one contiguous tensor (public path of the original: ``mxnet.ndarray.ndarray``).
+
+``_data`` is the tensor, which never requires a gradient. ``_tape`` is a second tensor on the same storage that exists
+while the array takes part in a recorded computation. Leading-axis slices and ``reshape`` share memory, everything else
+copies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+
+from mxcompat.base import MXNetError, numeric_types
+from mxcompat.context import Context, current_context, torch_device
+from mxcompat.formats import arrays as array_format
+from mxcompat.ndarray import indexing
+from mxcompat.ndarray.dispatch import install_handle, invoke
+from mxcompat.ops import registry
+from mxcompat.ops.dtypes import NAME_BY_TORCH, NUMPY_BY_TORCH, torch_dtype
+from mxcompat.ops.shape import reshape_target
+from mxcompat.scope import STATE
+
+__all__ = ["NDArray", "waitall"]
+
+#: array class on the right of an operator -> handled by its own reflected method
+_SCALARS = numeric_types
+
+
+def _wrap(tensor: torch.Tensor, context: Context | None = None) -> NDArray:
+    """A handle on ``tensor`` itself (no copy)."""
+    handle = NDArray.__new__(NDArray)
+    handle._data = tensor
+    handle._ctx = context if context is not None else current_context()
+    handle._tape = None
+    handle._grad = None
+    handle._grad_req = None
+    return handle
+
+
+def _call(name: str, *inputs: NDArray, out: Any = None, **params: Any) -> Any:
+    return invoke(registry.get(name), inputs, params, out)
+
+
+class NDArray:
+    """A multi-dimensional array of one element type on one context."""
+
+    __slots__ = ("__weakref__", "_ctx", "_data", "_grad", "_grad_req", "_tape")
+    __array_priority__ = 1000.0
+    _data: torch.Tensor
+    _ctx: Context
+    _tape: torch.Tensor | None
+    _grad: NDArray | None
+    _grad_req: str | None
+
+    def __init__(self, handle: Any = None, writable: bool = True):
+        source = handle._data if isinstance(handle, NDArray) else torch.empty(0)
+        self._data = handle if isinstance(handle, torch.Tensor) else source
+        self._ctx = handle._ctx if isinstance(handle, NDArray) else current_context()
+        self._tape = self._grad = self._grad_req = None
+
+    # -- what it is ---------------------------------------------------------------------------------------------
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Sizes of the axes."""
+        return tuple(self._data.shape)
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return self._data.ndim
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return self._data.numel()
+
+    @property
+    def dtype(self) -> Any:
+        """Element type as a numpy scalar type (bfloat16, which numpy lacks, as text)."""
+        return NUMPY_BY_TORCH.get(self._data.dtype, "bfloat16")
+
+    @property
+    def context(self) -> Context:
+        """The context the array lives on."""
+        return self._ctx
+
+    ctx = context
+
+    @property
+    def stype(self) -> str:
+        """Storage type; ``'default'`` means dense."""
+        return "default"
+
+    @property
+    def T(self) -> NDArray:  # noqa: N802
+        """The array with its axes reversed (a copy)."""
+        return self if self.ndim < 2 else _call("transpose", self)
+
+    @property
+    def grad(self) -> NDArray | None:
+        """The gradient array made by ``attach_grad``."""
+        return self._grad
+
+    @property
+    def handle(self) -> NDArray:
+        """The array itself; the original's C handle has no counterpart."""
+        return self
+
+    @property
+    def writable(self) -> bool:
+        """Whether elements may be assigned."""
+        return True
+
+    def __len__(self) -> int:
+        return self._data.shape[0]
+
+    def __hash__(self) -> int:
+        return id(self) >> 4
+
+    def __repr__(self) -> str:
+        shape_text = "x".join(str(dim) for dim in self.shape)
+        return f"\n{self.asnumpy()!s}\n<{type(self).__name__} {shape_text} @{self._ctx}>"
+
+    def __bool__(self) -> bool:
+        if self.size == 0:
+            return False
+        if self.size == 1:
+            return bool(self.asscalar())
+        raise ValueError("The truth value of an NDArray with multiple elements is ambiguous.")
+
+    __nonzero__ = __bool__
+
+    def __index__(self) -> int:
+        if self.ndim == 0 and np.issubdtype(self.dtype, np.integer):
+            return int(self._data)
+        raise TypeError("only integer scalar arrays can be converted to a scalar index")
+
+    def __iter__(self) -> Iterator[NDArray]:
+        return (self[i] for i in range(len(self)))
+
+    # -- to and from other libraries ----------------------------------------------------------------------------
+
+    def asnumpy(self) -> np.ndarray:
+        """A numpy copy of the elements."""
+        data = self._data
+        if data.dtype is torch.bfloat16:
+            data = data.float()
+        return data.cpu().numpy().copy() if data.device.type != "cpu" else np.array(data.numpy())
+
+    def asscalar(self) -> Any:
+        """The only element as a numpy scalar; ``ValueError`` unless there is exactly one."""
+        if self.size != 1:
+            raise ValueError("The current array is not a scalar")
+        return self.asnumpy().reshape(-1)[0]
+
+    item = asscalar
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        array = self.asnumpy()
+        return array if dtype is None else array.astype(dtype, copy=False)
+
+    def __dlpack__(self, *, stream: Any = None, **kwargs: Any) -> Any:
+        _share(self._data)
+        return self._data.__dlpack__(stream=stream, **kwargs)
+
+    def __dlpack_device__(self) -> Any:
+        return self._data.__dlpack_device__()
+
+    def to_dlpack_for_read(self) -> Any:
+        """A DLPack capsule on this array's memory."""
+        return self.__dlpack__()
+
+    to_dlpack_for_write = to_dlpack_for_read
+
+    def __reduce__(self) -> tuple:
+        return NDArray, (None,), self.__getstate__()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"handle": bytearray(array_format.dump_record(_record(self)))}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._tape = self._grad = self._grad_req = None
+        if state["handle"] is None:
+            self._data, self._ctx = torch.empty(0), current_context()
+            return
+        loaded = _from_record(array_format.parse_record(bytes(state["handle"])))
+        self._data, self._ctx = loaded._data, loaded._ctx
+
+    def __copy__(self) -> NDArray:
+        return self.copy()
+
+    def __deepcopy__(self, memo: Any) -> NDArray:
+        return self.copy()
+
+    # -- copies and views ---------------------------------------------------------------------------------------
+
+    def copy(self) -> NDArray:
+        """An independent copy on the same context."""
+        return self._recorded_copy(self._ctx)
+
+    def _recorded_copy(self, context: Context) -> NDArray:
+        device = torch_device(context)
+        result = _wrap(torch.empty_like(self._data, device=device).copy_(self._data), context)
+        if STATE.recording and self._tape is not None:
+            with torch.enable_grad():
+                result._tape = self._tape.to(device, copy=True)
+            result._data = result._tape.detach()
+        return result
+
+    def copyto(self, other: NDArray | Context) -> NDArray:
+        """Copy into ``other`` (its dtype stays) or onto a context; shapes must agree, ``MXNetError`` otherwise."""
+        if isinstance(other, Context):
+            return self._recorded_copy(other)
+        if not isinstance(other, NDArray):
+            raise TypeError(f"copyto does not support type {type(other)}")
+        if other is self or other._data.data_ptr() == self._data.data_ptr() and other.shape == self.shape:
+            return other
+        if other._data.shape != self._data.shape:
+            raise MXNetError(f"copyto: expected target shape {self.shape}, got {other.shape}")
+        other._data.copy_(self._data)
+        return other
+
+    def as_in_context(self, context: Context) -> NDArray:
+        """The array itself when it is there already, else a copy on ``context``."""
+        return self if self._ctx == context else self.copyto(context)
+
+    as_in_ctx = as_in_context
+
+    def astype(self, dtype: Any, copy: bool = True) -> NDArray:
+        """A copy with another element type (the array itself when nothing changes and ``copy`` is False)."""
+        if not copy and torch_dtype(dtype) is self._data.dtype:
+            return self
+        return _call("Cast", self, dtype=NAME_BY_TORCH[torch_dtype(dtype)])
+
+    def as_nd_ndarray(self) -> NDArray:
+        """The array itself."""
+        return self
+
+    def tostype(self, stype: str) -> NDArray:
+        """The array in another storage type."""
+        if stype != "default":
+            raise MXNetError(f"tostype: storage type {stype!r} is not supported, expected 'default' (dense)")
+        return self
+
+    def detach(self) -> NDArray:
+        """A handle on the same memory that is not part of any recorded computation."""
+        _share(self._data)
+        return _wrap(self._data, self._ctx)
+
+    def reshape(self, *shape: Any, **kwargs: Any) -> NDArray:
+        """The same elements in another shape, sharing memory (codes 0, -1, -2, -3, -4 as in ``Reshape``)."""
+        if len(shape) == 1 and isinstance(shape[0], (tuple, list)):
+            shape = tuple(shape[0])
+        if not shape:
+            shape = kwargs.pop("shape", ())
+            shape = (shape,) if isinstance(shape, int) else tuple(shape)
+        reverse = bool(kwargs.pop("reverse", False))
+        if kwargs:
+            raise TypeError(f"Got unknown keywords in reshape: {', '.join(kwargs)}. Accepted: 'shape' and 'reverse'.")
+        target = reshape_target(tuple(int(dim) for dim in shape), self.shape, reverse)
+        if int(np.prod(target, dtype=np.int64)) != self.size:
+            raise MXNetError(f"NDArray.Reshape: target shape size: cannot reshape {self.shape} into {target}")
+        return self._view(lambda tensor: tensor.view(target))
+
+    def _view(self, select: Callable[[torch.Tensor], torch.Tensor]) -> NDArray:
+        """A handle on part of this array's memory; recorded where this array is."""
+        _share(self._data)
+        result = _wrap(select(self._data), self._ctx)
+        if STATE.recording and self._tape is not None:
+            with torch.enable_grad():
+                result._tape = select(self._tape)
+        return result
+
+    # -- reading and writing parts ------------------------------------------------------------------------------
+
+    def __getitem__(self, key: Any) -> NDArray:
+        if isinstance(key, str) or (isinstance(key, NDArray) and key.ndim == 0 and key.size == 0):
+            raise ValueError(f"NDArray does not support slicing with key {key} of type {type(key)}.")
+        if indexing.is_basic(key):
+            view = indexing.basic_view(self._data, key)
+            if view.ndim == 0:
+                return self._view(lambda t: indexing.basic_view(t, key).reshape(1))
+            if view.is_contiguous():
+                return self._view(lambda t: indexing.basic_view(t, key))
+            return self._taken(lambda t: indexing.basic_view(t, key))
+        positions = indexing.advanced_key(self._data, key)
+        return self._taken(lambda t: t[positions])
+
+    def _taken(self, select: Callable[[torch.Tensor], torch.Tensor]) -> NDArray:
+        if STATE.recording and self._tape is not None:
+            with torch.enable_grad():
+                tape = _at_least_1d(select(self._tape)).clone(memory_format=torch.contiguous_format)
+            result = _wrap(tape.detach(), self._ctx)
+            result._tape = tape
+            return result
+        return _wrap(_at_least_1d(select(self._data)).clone(memory_format=torch.contiguous_format), self._ctx)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        if STATE.recording and self._tape is not None:
+            raise MXNetError(
+                "Assigning to NDArrays that are already in a computational graph will cause undefined behavior when "
+                "evaluating gradients. Please call backward first to clear the graph or do this out side of a record "
+                "section."
+            )
+        data = self._data
+        with torch.no_grad():
+            if isinstance(key, slice) and key == slice(None) and isinstance(value, numeric_types):
+                data.fill_(_element(value, data.dtype))
+                return
+            source = self._value_tensor(value)
+            if indexing.is_basic(key) and not _has_negative_step(key):
+                target = indexing.basic_view(data, key)
+                target.copy_(indexing.fit_value(_drop_unit(source, target), tuple(target.shape)))
+                return
+            positions = indexing.advanced_key(data, key)
+            shape = tuple(data[positions].shape)
+            data[positions] = indexing.fit_value(_drop_unit(source, data[positions]), shape)
+
+    def _value_tensor(self, value: Any) -> torch.Tensor:
+        data = self._data
+        if isinstance(value, NDArray):
+            return value._data.to(data.device, data.dtype)
+        if isinstance(value, numeric_types):
+            return torch.tensor(_element(value, data.dtype), dtype=data.dtype, device=data.device)
+        try:
+            array = np.asarray(value)
+            if array.dtype == object:
+                raise TypeError
+            return torch.from_numpy(np.ascontiguousarray(array)).reshape(array.shape).to(data.device, data.dtype)
+        except (TypeError, ValueError):
+            raise TypeError(f"NDArray does not support assignment with non-array-like object {value} of type {type(value)}") from None
+
+    def slice_assign(self, rhs: NDArray, begin: Any, end: Any, step: Any) -> NDArray:
+        """A copy in which the region ``begin:end:step`` is replaced by ``rhs``."""
+        return _call("_slice_assign", self, rhs, begin=begin, end=end, step=step)
+
+    def slice_assign_scalar(self, value: float, begin: Any, end: Any, step: Any) -> NDArray:
+        """A copy in which the region ``begin:end:step`` is filled with ``value``."""
+        return _call("_slice_assign_scalar", self, scalar=value, begin=begin, end=end, step=step)
+
+    # -- shape methods whose signature is their own -------------------------------------------------------------
+
+    def transpose(self, *axes: Any, **kwargs: Any) -> NDArray:
+        """The array with its axes permuted (a copy); without axes they are reversed."""
+        if len(axes) == 1 and (isinstance(axes[0], (tuple, list)) or axes[0] is None):
+            axes = tuple(axes[0] or ())
+        return _call("transpose", self, **({"axes": axes} if axes else {}), **kwargs)
+
+    def broadcast_to(self, shape: Any) -> NDArray:
+        """The array repeated along axes of size 1 to ``shape``; 0 keeps a size, missing leading axes are added."""
+        shape = (shape,) if isinstance(shape, int) else tuple(shape)
+        if len(shape) > self.ndim:
+            own = (1,) * (len(shape) - self.ndim) + self.shape
+            return _call("broadcast_to", self.reshape(own), shape=shape)
+        return _call("broadcast_to", self, shape=shape)
+
+    def broadcast_like(self, other: NDArray) -> NDArray:
+        """The array broadcast to the shape of ``other``."""
+        return self.broadcast_to(other.shape)
+
+    def expand_dims(self, axis: int, inplace: bool = False) -> NDArray:
+        """The array with a new axis of size 1 (``inplace`` shares memory)."""
+        if not inplace:
+            return _call("expand_dims", self, axis=axis)
+        return self._view(lambda tensor: tensor.unsqueeze(axis))
+
+    def flatten(self, inplace: bool = False) -> NDArray:
+        """The array as two axes (``inplace`` shares memory)."""
+        return _call("Flatten", self) if not inplace else self.reshape((0, -1))
+
+    def squeeze(self, axis: Any = None, inplace: bool = False) -> NDArray:
+        """The array without its axes of size 1 (``inplace`` shares memory)."""
+        result = _call("squeeze", self, **({} if axis is None else {"axis": axis}))
+        return self.reshape(result.shape) if inplace else result
+
+    def diag(self, k: int = 0, **kwargs: Any) -> NDArray:
+        """The k-th diagonal, or a matrix with it."""
+        return _call("diag", self, k=k, **kwargs)
+
+    # -- recording ----------------------------------------------------------------------------------------------
+
+    def attach_grad(self, grad_req: str = "write", stype: str | None = None) -> None:
+        """Give the array a gradient array, which ``backward`` fills by ``grad_req`` (write, add or null)."""
+        if stype not in (None, "default"):
+            raise MXNetError(f"attach_grad: stype {stype!r} is not supported, expected 'default'")
+        _mark(self, _wrap(torch.zeros_like(self._data), self._ctx), grad_req)
+
+    def backward(self, out_grad: NDArray | None = None, retain_graph: bool = False, train_mode: bool = True) -> None:
+        """Gradients of this array with respect to everything attached (head gradient: ones by default)."""
+        _autograd().backward([self], None if out_grad is None else [out_grad], retain_graph, train_mode)
+
+    # -- waiting ------------------------------------------------------------------------------------------------
+
+    def wait_to_read(self) -> None:
+        """Wait until the elements can be read."""
+        if self._data.device.type == "cuda":
+            torch.cuda.synchronize(self._data.device)
+
+    wait_to_write = wait_to_read
+
+    # -- arithmetic ---------------------------------------------------------------------------------------------
+
+    def __neg__(self) -> NDArray:
+        return _call("_mul_scalar", self, scalar=-1.0)
+
+    def __abs__(self) -> NDArray:
+        return _call("abs", self)
+
+    def __eq__(self, other: object) -> NDArray:  # type: ignore[override]
+        return _binary(self, other, "broadcast_equal", "_equal_scalar")
+
+    def __ne__(self, other: object) -> NDArray:  # type: ignore[override]
+        return _binary(self, other, "broadcast_not_equal", "_not_equal_scalar")
+
+
+def _element(value: Any, dtype: torch.dtype) -> Any:
+    """A Python number that ``fill_`` writes as a C cast would."""
+    if dtype is torch.bool:
+        return bool(value)
+    return float(value) if dtype.is_floating_point else int(value)
+
+
+def _at_least_1d(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.reshape(1) if tensor.ndim == 0 else tensor
+
+
+def _drop_unit(source: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    return source.reshape(()) if target.ndim == 0 and source.numel() == 1 else source
+
+
+def _has_negative_step(key: Any) -> bool:
+    return any(isinstance(k, slice) and k.step is not None and k.step < 0 for k in indexing.as_tuple(key))
+
+
+def _share(tensor: torch.Tensor) -> None:
+    """Note on the storage that more than one handle uses it: results are then copied into it, never rebound."""
+    tensor.untyped_storage().mx_shared = True  # type: ignore[attr-defined]
+
+
+def is_shared(tensor: torch.Tensor) -> bool:
+    """Whether more than one handle uses the tensor's storage."""
+    return getattr(tensor.untyped_storage(), "mx_shared", False)
+
+
+def _mark(array: NDArray, grad: NDArray | None, grad_req: str) -> None:
+    """Make ``array`` a leaf whose gradient goes into ``grad``."""
+    if grad_req not in ("write", "add", "null"):
+        raise ValueError(f"grad_req {grad_req!r} is not one of 'write', 'add', 'null'")
+    array._grad, array._grad_req = grad, grad_req
+    if grad_req == "null" or not array._data.dtype.is_floating_point:
+        array._tape = None
+        return
+    # .data has a version counter of its own: MXNet allows writing a weight between forward and backward
+    array._tape = array._data.data.requires_grad_(True)
+    array._tape.mx_leaf = array  # type: ignore[attr-defined]
+
+
+def _autograd() -> Any:
+    from mxcompat import autograd
+
+    return autograd
+
+
+def _record(array: NDArray) -> Any:
+    """The file record of a dense array."""
+    data = array._data.detach().cpu().contiguous()
+    name = NAME_BY_TORCH[data.dtype]
+    values = (data.view(torch.int16) if name == "bfloat16" else data).numpy()
+    if name == "bfloat16":
+        values = values.view(np.uint16)
+    context = (array._ctx.device_typeid, array._ctx.device_id)
+    return array_format.ArrayRecord(name, tuple(data.shape), values, context=context)
+
+
+def _from_record(record: Any) -> NDArray:
+    """The array of a file record; the stored context is information only."""
+    if record.stype != "default":
+        raise MXNetError(f"array of storage type {record.stype!r} cannot be loaded: only dense arrays are supported")
+    if record.dtype == "bfloat16":
+        tensor = torch.from_numpy(np.array(record.data).view(np.int16)).view(torch.bfloat16)
+    else:
+        data = record.data if record.data.flags.writeable and record.data.flags.owndata else np.array(record.data)
+        tensor = torch.from_numpy(data)
+    tensor = tensor.reshape(record.shape)
+    context = current_context()
+    return _wrap(tensor.to(torch_device(context)), context)
+
+
+def _binary(lhs: NDArray, rhs: Any, array_op: str, scalar_op: str) -> NDArray:
+    if isinstance(rhs, NDArray):
+        return _call(array_op, lhs, rhs)
+    if isinstance(rhs, _SCALARS):
+        return _call(scalar_op, lhs, scalar=rhs)
+    raise TypeError(f"type {type(rhs)} not supported")
+
+
+def _arithmetic(name: str, array_op: str, scalar_op: str, reflected_op: str, torch_op: Callable) -> None:
+    """Attach ``__name__``, ``__rname__`` and ``__iname__``; equal shapes and types take torch's call directly."""
+
+    def forward(self: NDArray, other: Any) -> NDArray:
+        if type(other) is NDArray and not STATE.recording:
+            a, b = self._data, other._data
+            if a.shape == b.shape and a.dtype is b.dtype and a.dtype.is_floating_point and a.device == b.device:
+                return _wrap(torch_op(a, b), self._ctx)
+        return _binary(self, other, array_op, scalar_op)
+
+    def reflected(self: NDArray, other: Any) -> NDArray:
+        if isinstance(other, NDArray):
+            return _binary(other, self, array_op, scalar_op)
+        return _binary(self, other, array_op, reflected_op)
+
+    def in_place(self: NDArray, other: Any) -> NDArray:
+        if isinstance(other, NDArray):
+            return _call(array_op, self, other, out=self)
+        if isinstance(other, _SCALARS):
+            return _call(scalar_op, self, scalar=other, out=self)
+        raise TypeError(f"type {type(other)} not supported")
+
+    for prefix, function in (("", forward), ("r", reflected), ("i", in_place)):
+        function.__name__ = f"__{prefix}{name}__"
+        function.__qualname__ = f"NDArray.{function.__name__}"
+        setattr(NDArray, function.__name__, function)
+
+
+_arithmetic("add", "broadcast_add", "_plus_scalar", "_plus_scalar", torch.add)
+_arithmetic("sub", "broadcast_sub", "_minus_scalar", "_rminus_scalar", torch.sub)
+_arithmetic("mul", "broadcast_mul", "_mul_scalar", "_mul_scalar", torch.mul)
+_arithmetic("truediv", "broadcast_div", "_div_scalar", "_rdiv_scalar", torch.div)
+_arithmetic("div", "broadcast_div", "_div_scalar", "_rdiv_scalar", torch.div)
+_arithmetic("pow", "broadcast_power", "_power_scalar", "_rpower_scalar", torch.pow)
+
+
+def _method(name: str, array_op: str, scalar_op: str) -> None:
+    def method(self: NDArray, other: Any) -> NDArray:
+        return _binary(self, other, array_op, scalar_op)
+
+    method.__name__ = name
+    method.__qualname__ = f"NDArray.{name}"
+    setattr(NDArray, name, method)
+
+
+for _name in ("greater", "greater_equal", "lesser", "lesser_equal"):
+    _python_name = {"greater": "gt", "greater_equal": "ge", "lesser": "lt", "lesser_equal": "le"}[_name]
+    _method(f"__{_python_name}__", f"broadcast_{_name}", f"_{_name}_scalar")
+_method("__mod__", "broadcast_mod", "_mod_scalar")
+
+
+def _rmod(self: NDArray, other: Any) -> NDArray:
+    return _binary(other, self, "broadcast_mod", "") if isinstance(other, NDArray) else _binary(self, other, "", "_rmod_scalar")
+
+
+def _imod(self: NDArray, other: Any) -> NDArray:
+    if isinstance(other, NDArray):
+        return _call("broadcast_mod", self, other, out=self)
+    return _call("_mod_scalar", self, scalar=other, out=self)
+
+
+setattr(NDArray, "__rmod__", _rmod)  # noqa: B010
+setattr(NDArray, "__imod__", _imod)  # noqa: B010
+install_handle(_wrap)
+
+
+def waitall() -> None:
+    """Wait for all pending work (cuda queues)."""
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        torch.cuda.synchronize()

@@ -1,0 +1,81 @@
+"""What the two faces of the catalogue share: where a name belongs, its signature and docstring, and argument splitting."""
+
+import inspect
+from collections.abc import Sequence
+from typing import Any
+
+from mxcompat.base import _Null
+from mxcompat.ops.schema import NoEffect, Operator
+
+#: prefix of a registry name -> submodule of mx.nd and mx.sym in which the rest of the name is public
+PREFIXES = {"_contrib_": "contrib", "_linalg_": "linalg", "_sparse_": "sparse", "_image_": "image", "_random_": "random"}
+SUBMODULES = ("op", "_internal", "contrib", "linalg", "sparse", "image", "random")
+
+
+def place(name: str) -> tuple[str, str]:
+    """Submodule and public name of a registry name: ``_contrib_Proposal`` is ``contrib.Proposal``."""
+    for prefix, module in PREFIXES.items():
+        if name.startswith(prefix) and (module != "random" or name.endswith("_like")):
+            return module, name[len(prefix) :]
+    return ("_internal" if name.startswith("_") else "op"), name
+
+
+def signature(op: Operator, symbolic: bool) -> inspect.Signature:
+    """The signature as the original's generated functions show it."""
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    if op.variadic is not None:
+        first = [inspect.Parameter("data", inspect.Parameter.VAR_POSITIONAL)]
+        return inspect.Signature([*first, inspect.Parameter("kwargs", inspect.Parameter.VAR_KEYWORD)])
+    either = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    entries = [inspect.Parameter(name, either, default=None) for name in op.inputs]
+    entries += [inspect.Parameter(name, either, default=_Null) for name in op.params if name.isidentifier()]
+    tail = ("name", "attr", "out") if symbolic else ("out", "name")
+    entries += [inspect.Parameter(name, keyword, default=None) for name in tail]
+    return inspect.Signature([*entries, inspect.Parameter("kwargs", inspect.Parameter.VAR_KEYWORD)])
+
+
+def docstring(op: Operator, kind: str) -> str:
+    """The operator's text, then its inputs (of class ``kind``) and parameters with kind and default."""
+    lines = [op.doc, "", "Parameters", "----------"]
+    if op.variadic is not None:
+        lines.append(f"data : {kind}, any number of them (`{op.variadic}`)")
+    else:
+        lines += [f"{name} : {kind}" + (" (auxiliary state)" if name in op.aux else "") for name in op.inputs]
+    for param in op.params.values():
+        text = f"{param.name} : {param.kind.text}, "
+        text += "required" if param.required else f"default {param.default!r}"
+        lines.append(text + (" (accepted, has no effect)" if isinstance(param.kind, NoEffect) else ""))
+    if op.aliases:
+        lines += ["", "Other names: " + ", ".join(op.aliases)]
+    return "\n".join(lines)
+
+
+def split_arguments(op: Operator, args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[list, dict[str, Any], dict[str, Any]]:
+    """Positional inputs, inputs by keyword, and parameters of one call, as the original's generated functions bind them.
+
+    Positional arguments beyond the inputs are parameters in their order; ``_Null`` means not given. ``TypeError`` for
+    too many positional arguments or an argument given twice.
+    """
+    if op.variadic is not None:
+        params = {name: value for name, value in kwargs.items() if value is not _Null}
+        return list(args), {}, params
+    count = len(op.inputs)
+    inputs = list(args[:count])
+    if not kwargs and len(args) <= count:
+        return inputs, {}, {}
+    named = {name: kwargs.pop(name) for name in op.inputs if name in kwargs}
+    params = {}
+    if len(args) > count:
+        names = list(op.params)
+        if len(args) - count > len(names):
+            raise TypeError(f"{op.name}() takes at most {count + len(names)} positional arguments, {len(args)} given")
+        params = {name: value for name, value in zip(names, args[count:]) if value is not _Null}
+    for name in op.inputs[: len(inputs)]:
+        if name in named and named[name] is not None:
+            raise TypeError(f"{op.name}() got multiple values for argument {name!r}")
+    for name, value in kwargs.items():
+        if name in params:
+            raise TypeError(f"{op.name}() got multiple values for argument {name!r}")
+        if value is not _Null:
+            params[name] = value
+    return inputs, named, params
