@@ -58,7 +58,6 @@ def _dot_shape(params: Params, ins: list, outs: list) -> tuple[list, list]:
         raise MXNetError("scalar tensor is not supported by this operator")
     if len(left) == len(right) == 1 and (params.transpose_a or params.transpose_b):
         raise MXNetError("cannot transpose vectors")
-    # Compat: a vector is not transposed at all, except that its single axis may not then be contracted with a matrix.
     free_left, inner_left = _dot_parts(left, params.transpose_a, True)
     free_right, inner_right = _dot_parts(right, params.transpose_b, False)
     if inner_left != inner_right and -1 not in (inner_left, inner_right):

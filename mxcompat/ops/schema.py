@@ -380,9 +380,9 @@ class Operator:
 
     def input_names(self, params: Params) -> tuple[str, ...]:
         """Names of this node's inputs, auxiliary states included."""
-        if self.variadic is not None:
-            return tuple(f"arg{i}" for i in range(params[self.variadic]))
-        return tuple(self._active(params)) if self._active else self.inputs
+        if self._active is not None:
+            return tuple(self._active(params))
+        return self.inputs if self.variadic is None else tuple(f"arg{i}" for i in range(params[self.variadic]))
 
     def num_outputs(self, params: Params) -> int:
         return self._outputs(params) if callable(self._outputs) else self._outputs
