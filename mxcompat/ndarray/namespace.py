@@ -12,14 +12,6 @@ from mxcompat.ndarray.ndarray import NDArray
 from mxcompat.ops import faces, registry
 from mxcompat.ops.schema import Operator
 
-#: methods of NDArray that only pass the array on as the first input
-METHODS = """abs arccos arccosh arcsin arcsinh arctan arctanh argmax argmax_channel argmin argsort broadcast_axes cbrt ceil
-clip cos cosh degrees depth_to_space exp expm1 fix flip floor log log10 log1p log2 log_softmax max mean min nanprod nansum
-norm one_hot ones_like pad pick prod radians rcbrt reciprocal relu repeat reshape_like rint round rsqrt shape_array sigmoid
-sign sin sinh size_array slice slice_axis slice_like softmax softmin sort space_to_depth split split_v2 sqrt square sum
-swapaxes take tan tanh tile topk trunc zeros_like""".split()
-
-
 def make_function(op: Operator, name: str, module: str) -> Callable:
     """The imperative function of an operator."""
 
@@ -75,7 +67,7 @@ def _export(module: ModuleType, name: str) -> None:
 
 def attach_methods(op_module: ModuleType) -> None:
     """Give NDArray its methods that are operators."""
-    for name in METHODS:
+    for name in faces.METHODS:
         function = getattr(op_module, name, None) or getattr(sys.modules["mxcompat.ndarray.creation"], name, None)
         if function is not None and name not in NDArray.__dict__:
             setattr(NDArray, name, _method(function, name))

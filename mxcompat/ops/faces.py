@@ -11,6 +11,13 @@ from mxcompat.ops.schema import NoEffect, Operator
 PREFIXES = {"_contrib_": "contrib", "_linalg_": "linalg", "_sparse_": "sparse", "_image_": "image", "_random_": "random"}
 SUBMODULES = ("op", "_internal", "contrib", "linalg", "sparse", "image", "random")
 
+#: methods of NDArray and Symbol that only pass the object on as the first input
+METHODS = """abs arccos arccosh arcsin arcsinh arctan arctanh argmax argmax_channel argmin argsort broadcast_axes cbrt ceil
+clip cos cosh degrees depth_to_space exp expm1 fix flip floor log log10 log1p log2 log_softmax max mean min nanprod nansum
+norm one_hot ones_like pad pick prod radians rcbrt reciprocal relu repeat reshape_like rint round rsqrt shape_array sigmoid
+sign sin sinh size_array slice slice_axis slice_like softmax softmin sort space_to_depth split split_v2 sqrt square sum
+swapaxes take tan tanh tile topk trunc zeros_like""".split()
+
 
 def place(name: str) -> tuple[str, str]:
     """Submodule and public name of a registry name: ``_contrib_Proposal`` is ``contrib.Proposal``."""

@@ -1,0 +1,3 @@
+"""Contributed operators (generated from the catalogue)."""
+
+__all__: list[str] = []

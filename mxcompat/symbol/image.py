@@ -1,0 +1,3 @@
+"""Image operators (generated from the catalogue)."""
+
+__all__: list[str] = []

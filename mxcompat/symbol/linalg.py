@@ -1,0 +1,3 @@
+"""Linear algebra (generated from the catalogue)."""
+
+__all__: list[str] = []

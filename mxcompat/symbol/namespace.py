@@ -1,0 +1,74 @@
+"""Builds ``mx.sym.*`` from the catalogue: one composing function an operator name, where the original has it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+from mxcompat.ops import faces, registry
+from mxcompat.ops.schema import Operator
+from mxcompat.symbol.compose import make_node
+from mxcompat.symbol.node import Entry
+from mxcompat.symbol.symbol import Symbol
+
+
+def make_function(op: Operator, name: str, module: str) -> Callable:
+    """The composing function of an operator."""
+    hint = name.lower()
+
+    def function(*args: Any, name: str | None = None, attr: dict[str, str] | None = None, **kwargs: Any) -> Symbol:
+        kwargs.pop("out", None)
+        inputs, named, params = faces.split_arguments(op, args, kwargs)
+        named = {key: value for key, value in named.items() if value is not None}
+        if op.variadic is not None:
+            named = {key: params.pop(key) for key in list(params) if isinstance(params[key], Symbol)}
+            params.setdefault(op.variadic, len(inputs) + len(named))
+        for position, value in enumerate(inputs):
+            if not (isinstance(value, Symbol) or value is None):
+                label = op.inputs[min(position, len(op.inputs) - 1)]
+                raise AssertionError(f"{op.name}: Argument {label} must be Symbol instances, but got {value}")
+        entries: list[Entry | None] = [None if value is None else value._single_entry() for value in inputs]
+        named_entries = {key: _symbol(op, key, value)._single_entry() for key, value in named.items()}
+        node = make_node(op, hint, entries, named_entries, params, name, attr)
+        return Symbol([(node, i) for i in range(node.num_visible())])
+
+    function.__name__ = function.__qualname__ = name
+    function.__module__ = module
+    function.__doc__ = faces.docstring(op, "Symbol")
+    function.__signature__ = faces.signature(op, symbolic=True)  # type: ignore[attr-defined]
+    return function
+
+
+def _symbol(op: Operator, key: str, value: Any) -> Symbol:
+    if not isinstance(value, Symbol):
+        raise AssertionError(f"{op.name}: Argument {key} must be Symbol instances, but got {value}")
+    return value
+
+
+def fill(modules: dict[str, ModuleType]) -> None:
+    """Put every operator's function into its submodule; names a submodule defines itself stay."""
+    for op in registry.operators():
+        for registered in (op.name, *op.aliases):
+            where, name = faces.place(registered)
+            if not hasattr(modules[where], name):
+                setattr(modules[where], name, make_function(op, name, modules[where].__name__))
+                if not name.startswith("_"):
+                    modules[where].__all__.append(name)  # type: ignore[attr-defined]
+
+
+def attach_methods(op_module: ModuleType) -> None:
+    """Give Symbol its methods that are operators."""
+    for name in faces.METHODS:
+        function = getattr(op_module, name, None)
+        if function is not None and name not in Symbol.__dict__:
+            setattr(Symbol, name, _method(function, name))
+
+
+def _method(function: Callable, name: str) -> Callable:
+    def method(self: Symbol, *args: Any, **kwargs: Any) -> Symbol:
+        return function(self, *args, **kwargs)
+
+    method.__name__, method.__qualname__ = name, f"Symbol.{name}"
+    method.__doc__ = f"``mx.sym.{name}`` with this symbol as its first input."
+    return method

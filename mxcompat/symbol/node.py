@@ -1,0 +1,120 @@
+"""Nodes of a symbolic graph: structure never changes, attributes may."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from mxcompat.ops.schema import HIDDEN_KEYS, Operator, Params
+
+Entry = tuple["Node", int]
+
+
+class Node:
+    """A variable (``op`` is None) or one application of an operator.
+
+    ``attrs`` holds operator parameters as the text they were given as, and user attributes as ``__name__``. ``version``
+    grows with every change of an attribute, so that caches can key on it.
+    """
+
+    __slots__ = ("_params", "attrs", "inputs", "name", "op", "subgraphs", "version")
+
+    def __init__(self, op: Operator | None, name: str, attrs: dict[str, str], inputs: Sequence[Entry] = ()):
+        self.op, self.name, self.attrs, self.inputs = op, name, attrs, tuple(inputs)
+        self.version = 0
+        self.subgraphs: tuple = ()
+        self._params: tuple[int, Params] | None = None
+
+    def __repr__(self) -> str:
+        return f"<Node {self.op.name if self.op else 'variable'} {self.name}>"
+
+    @property
+    def params(self) -> Params:
+        """The operator's parsed parameters."""
+        if self._params is None or self._params[0] != self.version:
+            assert self.op is not None
+            given = {key: value for key, value in self.attrs.items() if not is_user_attribute(key)}
+            self._params = (self.version, self.op.parse(given, self.name))
+        return self._params[1]
+
+    def set_attribute(self, key: str, value: str) -> None:
+        """Write one attribute."""
+        self.attrs[key] = value
+        self.version += 1
+
+    def num_outputs(self) -> int:
+        return 1 if self.op is None else self.op.num_outputs(self.params)
+
+    def num_visible(self) -> int:
+        return 1 if self.op is None else self.op.num_visible(self.params)
+
+    def output_name(self, index: int) -> str:
+        """Name of one output: the variable's own, or ``name_suffix``."""
+        if self.op is None:
+            return self.name
+        return f"{self.name}_{self.op.output_names(self.params)[index]}"
+
+    def aux_inputs(self) -> list[int]:
+        """Positions of the inputs that are auxiliary states."""
+        if self.op is None or not self.op.aux:
+            return []
+        return [i for i, name in enumerate(self.op.input_names(self.params)) if name in self.op.aux]
+
+
+def is_user_attribute(key: str) -> bool:
+    """Whether an attribute is the user's (``__x__``) and no operator parameter."""
+    return key.startswith("__") and key.endswith("__")
+
+
+def stored_key(key: str) -> str:
+    """The key under which an attribute is kept: ``lr_mult`` and its like get their double underscores."""
+    return f"__{key}__" if any(key.startswith(hidden) for hidden in HIDDEN_KEYS) else key
+
+
+def shown_attributes(attrs: dict[str, str]) -> dict[str, str]:
+    """The attributes as ``list_attr`` shows them: the hidden keys with and without their double underscores."""
+    shown = dict(attrs)
+    for key, value in attrs.items():
+        if is_user_attribute(key) and any(key[2:-2].endswith(hidden) for hidden in HIDDEN_KEYS):
+            shown[key[2:-2]] = value
+    return shown
+
+
+def topological(heads: Iterable[Entry]) -> list[Node]:
+    """All nodes the heads need, each after its inputs (depth-first, in the order of the inputs)."""
+    order: list[Node] = []
+    seen: set[int] = set()
+    for head, _ in heads:
+        if id(head) in seen:
+            continue
+        seen.add(id(head))
+        stack: list[tuple[Node, Any]] = [(head, iter(head.inputs))]
+        while stack:
+            node, inputs = stack[-1]
+            for child, _ in inputs:
+                if id(child) not in seen:
+                    seen.add(id(child))
+                    stack.append((child, iter(child.inputs)))
+                    break
+            else:
+                order.append(node)
+                stack.pop()
+    return order
+
+
+def copy_graph(heads: Sequence[Entry], replace: dict[int, Entry] | None = None) -> list[Entry]:
+    """Copies of the heads on copied nodes; ``replace`` maps a variable node's id to what stands in its place."""
+    replace = replace or {}
+    copies: dict[int, Node] = {}
+
+    def moved(entry: Entry) -> Entry:
+        node, index = entry
+        return replace[id(node)] if id(node) in replace else (copies[id(node)], index)
+
+    for node in topological(heads):
+        if id(node) in replace:
+            continue
+        copy = Node(node.op, node.name, dict(node.attrs), [moved(entry) for entry in node.inputs])
+        copy.subgraphs = node.subgraphs
+        copies[id(node)] = copy
+    return [moved(entry) for entry in heads]

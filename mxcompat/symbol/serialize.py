@@ -1,0 +1,127 @@
+"""Graphs to and from JSON text, and the listing that ``debug_str`` prints."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
+
+from mxcompat.base import MXNetError
+from mxcompat.formats import symbol_json
+from mxcompat.ops import registry
+from mxcompat.symbol.node import Entry, Node, is_user_attribute, topological
+
+logger = logging.getLogger(__name__)
+
+
+def to_json(heads: Sequence[Entry]) -> str:
+    """The JSON text of a graph."""
+    order = topological(heads)
+    place = {id(node): i for i, node in enumerate(order)}
+    nodes = [
+        symbol_json.NodeData(
+            "null" if node.op is None else node.op.name,
+            node.name,
+            node.attrs,
+            [(place[id(child)], index, 0) for child, index in node.inputs],
+            subgraphs=list(node.subgraphs),
+        )
+        for node in order
+    ]
+    edges = [(place[id(node)], index, 0) for node, index in heads]
+    return symbol_json.render(nodes, edges, [node.num_outputs() for node in order])
+
+
+def from_file(path: str | os.PathLike) -> list[Entry]:
+    """The heads of the graph in a file."""
+    return _build(symbol_json.load(path))
+
+
+def from_json(text: str, source: str) -> list[Entry]:
+    """The heads of the graph in a JSON text; ``source`` names it in errors."""
+    return _build(symbol_json.parse(text, source))
+
+
+def _input_names(op_name: str, attrs: dict[str, str]) -> list[str] | None:
+    op = registry.find(op_name)
+    if op is None:
+        return None
+    return list(op.input_names(op.parse({k: v for k, v in attrs.items() if not is_user_attribute(k)})))
+
+
+def _variable_attrs(op_name: str, attrs: dict[str, str], place: int) -> dict[str, str]:
+    op = registry.find(op_name)
+    if op is None or op.variadic is not None:
+        return {}
+    names = _input_names(op_name, attrs) or []
+    return op.variable_attributes.get(names[place], {}) if place < len(names) else {}
+
+
+def _build(graph: symbol_json.GraphData) -> list[Entry]:
+    if graph.version > symbol_json.CURRENT_VERSION:
+        logger.warning("%s was written by a later version (%d) than 1.9.1", graph.source, graph.version)
+    graph = symbol_json.upgrade(graph, _input_names, _variable_attrs)
+    nodes: list[Node] = []
+    for data in graph.nodes:
+        op = None
+        if not data.is_variable:
+            op = registry.find(data.op)
+            if op is None:
+                raise MXNetError(f"{graph.source}: node {data.name}: operator {data.op!r} is not registered")
+        inputs = [(nodes[source], index) for source, index, *_ in data.inputs]
+        node = Node(op, data.name, dict(data.attrs), inputs)
+        node.subgraphs = tuple(data.subgraphs)
+        _check(node, graph.source)
+        nodes.append(node)
+    return [(nodes[source], index) for source, index, *_ in graph.heads]
+
+
+def _check(node: Node, source: str) -> None:
+    for child, index in node.inputs:
+        if index >= child.num_outputs():
+            raise MXNetError(f"{source}: node {node.name} reads output {index} of {child.name}, which has {child.num_outputs()}")
+    if node.op is not None:
+        try:
+            node.params  # noqa: B018  (parsing validates)
+        except MXNetError as error:
+            raise MXNetError(f"{source}: {error}") from None
+
+
+def without_amp_cast(heads: Sequence[Entry]) -> list[Entry]:
+    """The graph without ``amp_cast`` and ``amp_multicast`` nodes; the heads themselves where it has none."""
+    order = topological(heads)
+    if not any(node.op is not None and node.op.name in ("amp_cast", "amp_multicast") for node in order):
+        return list(heads)
+    moved: dict[tuple[int, int], Entry] = {}
+
+    def follow(entry: Entry) -> Entry:
+        return moved.get((id(entry[0]), entry[1]), entry)
+
+    for node in order:
+        if node.op is not None and node.op.name in ("amp_cast", "amp_multicast"):
+            for index, entry in enumerate(node.inputs):
+                moved[id(node), index] = follow(entry)
+            continue
+        copy = Node(node.op, node.name, dict(node.attrs), [follow(entry) for entry in node.inputs])
+        copy.subgraphs = node.subgraphs
+        for index in range(node.num_outputs()):
+            moved[id(node), index] = (copy, index)
+    return [follow(entry) for entry in heads]
+
+
+def debug_text(heads: Sequence[Entry]) -> str:
+    """Outputs, then every node in order: variables, and operators with their inputs and attributes."""
+    lines = ["Symbol Outputs:"]
+    lines += [f"\toutput[{i}]={node.name}({index})" for i, (node, index) in enumerate(heads)]
+    for node in topological(heads):
+        if node.op is None:
+            lines.append(f"Variable:{node.name}")
+            continue
+        lines += ["-" * 20, f"Op:{node.op.name}, Name={node.name}", "Inputs:"]
+        for i, (child, index) in enumerate(node.inputs):
+            version = " version=0" if child.op is None else ""
+            lines.append(f"\targ[{i}]={child.name}({index}){version}")
+        if node.attrs:
+            lines.append("Attrs:")
+            lines += [f"\t{key}={value}" for key, value in sorted(node.attrs.items())]
+    return "\n".join(lines) + "\n"
