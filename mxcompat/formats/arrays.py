@@ -156,7 +156,7 @@ class _Reader:
         self.require(count * stored.itemsize, what)
         try:
             content = np.empty(count, np.uint8 if dtype == "bool" else stored)
-            if count and self.stream.readinto(memoryview(content).cast("B")) != content.nbytes:
+            if count and self.stream.readinto(content.view(np.uint8).data) != content.nbytes:
                 raise self.error(f"truncated: {what} takes {content.nbytes} bytes")
             if dtype == "bool":
                 content = content != 0  # any other byte is no valid element of a numpy array of truth values
@@ -353,13 +353,15 @@ def _pack_shape(shape: tuple[int, ...]) -> bytes:
 
 def _content(array: np.ndarray, dtype: str) -> memoryview | bytes:
     stored = np.ascontiguousarray(array, _stored_type(dtype))
-    return memoryview(stored.reshape(-1)).cast("B") if stored.size else b""
+    return stored.reshape(-1).view(np.uint8).data if stored.size else b""
 
 
 def _check_record(record: ArrayRecord, what: str) -> None:
     """Raises ``MXNetError`` for a record whose parts do not fit together."""
     if record.dtype not in CODES or record.stype not in STORAGE_CODES:
-        raise MXNetError(f"{what} has element type {record.dtype!r} and storage type {record.stype!r}, which files lack")
+        raise MXNetError(
+            f"{what} has element type {record.dtype!r} and storage type {record.stype!r}, which files lack"
+        )
     if record.numpy_shape and record.stype != "default":
         raise MXNetError(f"{what} is {record.stype}; numpy shape semantics stores dense arrays only")
     if record.data is None:

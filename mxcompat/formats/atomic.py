@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 __all__ = ["write_atomically"]
 
-Content = bytes | bytearray | memoryview | Iterable[bytes] | Callable[[BinaryIO], None]
+Content = bytes | bytearray | memoryview | Iterable[bytes | memoryview] | Callable[[BinaryIO], None]
 
 
 def write_atomically(path: str | os.PathLike, content: Content) -> None:
