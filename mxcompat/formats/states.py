@@ -69,11 +69,10 @@ def loads(
 
 def _check_opcodes(data: bytes, source: str) -> None:
     """Refuses a truncated pickle, and one whose memo numbers would make the unpickler claim memory without bound."""
-    puts = 0
-    position = None
+    position: int | None = None
     try:
-        for puts, (opcode, argument, position) in enumerate(pickletools.genops(data)):
-            if opcode.name in ("PUT", "LONG_BINPUT") and argument > puts:
+        for count, (opcode, argument, position) in enumerate(pickletools.genops(data)):
+            if opcode.name in ("PUT", "LONG_BINPUT") and (argument or 0) > count:
                 raise ValueError(f"memo number {argument} is out of range")
     except Exception as error:
         where = "" if position is None else f" behind offset {position}"
@@ -145,7 +144,7 @@ class _Callable:
         raise MXNetError(f"a state for the function {self.function.__name__} is refused")
 
 
-def _numpy_array(content: Any, dtype: Any, shape: Any, order: str) -> np.ndarray:
+def _numpy_array(content: Any, dtype: Any, shape: Any, order: Any) -> np.ndarray:
     stored = np.frombuffer(_binary(content), dtype.real())
     return stored.reshape(shape, order=order).copy(order=order)
 
