@@ -177,6 +177,11 @@ def _bytearray(*arguments: Any) -> bytearray:
     raise MXNetError(f"bytearray of {type(arguments[0]).__name__} is refused")
 
 
+def _bytes(*arguments: Any) -> bytes:
+    """``bytes``, by which older protocols write empty ones."""
+    return bytes(_bytearray(*arguments))
+
+
 def _encode(text: str, encoding: str = "utf-8") -> bytes:
     """``_codecs.encode``, by which older protocols write bytes."""
     if encoding not in ("latin1", "latin-1", "utf-8", "ascii"):
@@ -198,6 +203,7 @@ def _reconstructor(cls: Any, base: Any, state: Any) -> Any:
 
 _STAND_INS: dict[tuple[str, str], Any] = {
     ("builtins", "bytearray"): _Callable(_bytearray),
+    ("builtins", "bytes"): _Callable(_bytes),
     ("builtins", "set"): set,
     ("builtins", "frozenset"): frozenset,
     ("builtins", "complex"): complex,
