@@ -424,6 +424,14 @@ def _element(value: Any, dtype: torch.dtype) -> Any:
     return float(value) if dtype.is_floating_point else int(value)
 
 
+def array_like(value: Any, target: NDArray) -> NDArray:
+    """``value`` (numbers, nested lists) as an array of the target's type and context; ``ValueError`` otherwise."""
+    try:
+        return _wrap(target._value_tensor(value), target._ctx)
+    except TypeError:
+        raise ValueError(f"only accept list of NDArrays or numbers, found {type(value)}") from None
+
+
 def _at_least_1d(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.reshape(1) if tensor.ndim == 0 else tensor
 

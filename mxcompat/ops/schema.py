@@ -14,6 +14,7 @@ annotations are no parameters but are filled in by whoever runs the operator: ``
 """
 
 import ast
+import functools
 import inspect
 import re
 from collections.abc import Callable, Sequence
@@ -278,6 +279,7 @@ class Operator:
     random           draws from the generator
     traceable        False keeps graphs with this operator eager
     symbolic         False: exists imperatively only
+    stops_gradient   its gradients are all zero, and nothing behind it is differentiated through it
     no_gradient      inputs for which a gradient cannot be asked (MXNetError)
     hint             stem of automatic names (default: lower-case name)
     """
@@ -305,6 +307,7 @@ class Operator:
         random: bool = False,
         traceable: bool = True,
         symbolic: bool = True,
+        stops_gradient: bool = False,
         no_gradient: Sequence[str] = (),
         variable_attributes: dict[str, dict[str, str]] | None = None,
         hint: str | None = None,
@@ -318,9 +321,11 @@ class Operator:
         self.mutates, self.commit, self.forward_writes, self.check = tuple(mutates), commit, forward_writes, check
         self.may_view, self._loss, self.random, self.traceable = may_view, loss, random, traceable
         self.symbolic, self.no_gradient, self.hint = symbolic, tuple(no_gradient), hint or name.lower()
+        self.stops_gradient = stops_gradient
         self.variable_attributes = variable_attributes or {}
         self.open_params = open_params
         self.inputs, self.params, self.takes_mode, self.takes_device = _read_signature(fn, variadic)
+        self.target = fn if check is None else _with_check(fn, check)
         self._parsed: dict[tuple, Params] = {}
         self._defaults = {p.name: p.default for p in self.params.values() if not p.required}
 
@@ -430,6 +435,22 @@ class Operator:
         if self.takes_device:
             kwargs[self.takes_device] = device
         return kwargs
+
+
+def _with_check(fn: Callable, check: Callable) -> Callable:
+    """``fn`` for graphs: eager execution on the cpu runs the value checks first, compiled graphs and cuda skip them."""
+    import torch
+
+    @functools.wraps(fn)
+    def checked(*tensors: Any, **kwargs: Any) -> Any:
+        if not torch.compiler.is_compiling() and all(t.device.type == "cpu" for t in tensors):
+            check(Params({**defaults, **kwargs}), *tensors)
+        return fn(*tensors, **kwargs)
+
+    defaults = {
+        arg.name: arg.default for arg in inspect.signature(fn).parameters.values() if arg.kind is arg.KEYWORD_ONLY
+    }
+    return checked
 
 
 def _read_signature(fn: Callable, variadic: str | None) -> tuple[tuple[str, ...], dict[str, Param], str, str]:

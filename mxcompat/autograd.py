@@ -1,0 +1,267 @@
+"""``mx.autograd``: recording of imperative operators and their gradients (public path: ``mxnet.autograd``)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+from mxcompat.base import MXNetError
+from mxcompat.ndarray.ndarray import NDArray, _mark, _wrap
+from mxcompat.scope import STATE
+
+__all__ = ["Function", "backward", "grad", "is_recording", "is_training", "mark_variables", "pause"]
+__all__ += ["predict_mode", "record", "set_recording", "set_training", "train_mode"]
+
+
+def set_recording(is_recording: bool) -> bool:
+    """Switch recording on or off in this thread; returns what it was."""
+    before, STATE.recording = STATE.recording, bool(is_recording)
+    return before
+
+
+def set_training(train_mode: bool) -> bool:
+    """Switch training mode on or off in this thread; returns what it was."""
+    before, STATE.training = STATE.training, bool(train_mode)
+    return before
+
+
+def is_recording() -> bool:
+    """Whether imperative operators are recorded."""
+    return STATE.recording
+
+
+def is_training() -> bool:
+    """Whether imperative operators run in training mode."""
+    return STATE.training
+
+
+class _Scope:
+    """Sets recording and training mode inside a ``with`` (None leaves one as it is)."""
+
+    def __init__(self, recording: bool | None, training: bool | None):
+        self._recording, self._training = recording, training
+        self._before: list[tuple[bool, bool]] = []
+
+    def __enter__(self) -> None:
+        self._before.append((STATE.recording, STATE.training))
+        if self._recording is not None:
+            STATE.recording = self._recording
+        if self._training is not None:
+            STATE.training = self._training
+
+    def __exit__(self, ptype: Any, value: Any, trace: Any) -> None:
+        STATE.recording, STATE.training = self._before.pop()
+
+
+def record(train_mode: bool = True) -> _Scope:
+    """A scope whose operators are recorded for ``backward``, in training mode by default."""
+    return _Scope(True, train_mode)
+
+
+def pause(train_mode: bool = False) -> _Scope:
+    """A scope whose operators are not recorded."""
+    return _Scope(False, train_mode)
+
+
+def train_mode() -> _Scope:
+    """A scope in training mode; recording stays as it is."""
+    return _Scope(None, True)
+
+
+def predict_mode() -> _Scope:
+    """A scope in inference mode; recording stays as it is."""
+    return _Scope(None, False)
+
+
+def mark_variables(variables: Any, gradients: Any, grad_reqs: Any = "write") -> None:
+    """Make arrays leaves of the recording, with the arrays their gradients go into."""
+    if isinstance(variables, NDArray):
+        variables, gradients = [variables], [gradients]
+    if isinstance(grad_reqs, str):
+        grad_reqs = [grad_reqs] * len(variables)
+    for variable, gradient, request in zip(variables, gradients, grad_reqs):
+        _mark(variable, gradient, request)
+
+
+def _heads(heads: Any, head_grads: Any) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+    heads = [heads] if isinstance(heads, NDArray) else list(heads)
+    if head_grads is None:
+        head_grads = [None] * len(heads)
+    head_grads = [head_grads] if isinstance(head_grads, NDArray) else list(head_grads)
+    if len(head_grads) != len(heads):
+        raise ValueError(f"Heads and head_grads must have the same length: {len(heads)} and {len(head_grads)}")
+    tensors, given = [], []
+    for index, (head, gradient) in enumerate(zip(heads, head_grads)):
+        if head._tape is None:
+            raise MXNetError(
+                f"Cannot differentiate node because it is not in a computational graph (head {index}). You need to set "
+                "is_recording to true or use autograd.record() to save computational graphs for backward. If you want to "
+                "differentiate the same graph twice, you need to pass retain_graph=True to backward."
+            )
+        tensors.append(head._tape)
+        given.append(torch.ones_like(head._data) if gradient is None else gradient._data.to(head._data.dtype))
+    return tensors, given
+
+
+def _leaves(tensors: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    """The attached arrays' tensors that the given ones depend on."""
+    found: dict[int, torch.Tensor] = {}
+    seen: set[Any] = set()
+    stack = []
+    for tensor in tensors:
+        if tensor.grad_fn is None:
+            found[id(tensor)] = tensor
+        else:
+            stack.append(tensor.grad_fn)
+    while stack:
+        function = stack.pop()
+        if function in seen:
+            continue
+        seen.add(function)
+        variable = getattr(function, "variable", None)
+        if variable is not None:
+            found[id(variable)] = variable
+        stack += [following for following, _ in function.next_functions if following is not None]
+    return [leaf for leaf in found.values() if hasattr(leaf, "mx_leaf")]
+
+
+def backward(heads: Any, head_grads: Any = None, retain_graph: bool = False, train_mode: bool = True) -> None:
+    """Gradients of the heads with respect to everything attached, written by each one's ``grad_req``.
+
+    ``MXNetError`` for a head that was not recorded, or whose graph an earlier backward freed.
+    """
+    tensors, given = _heads(heads, head_grads)
+    leaves = _leaves(tensors)
+    if leaves:
+        gradients = _differentiate(tensors, leaves, given, retain_graph, create_graph=False)
+        for leaf, gradient in zip(leaves, gradients):
+            _store(leaf.mx_leaf, gradient)  # type: ignore[attr-defined]
+    if not retain_graph:
+        for head in [heads] if isinstance(heads, NDArray) else heads:
+            if head._grad_req is None:
+                head._tape = None
+
+
+def _store(array: NDArray, gradient: torch.Tensor | None) -> None:
+    target = array._grad
+    if target is None or gradient is None:
+        return
+    if array._grad_req == "add":
+        target._data.add_(gradient.detach())
+    else:
+        target._data.copy_(gradient.detach())
+
+
+def _differentiate(
+    tensors: list[torch.Tensor], leaves: list[torch.Tensor], given: list[torch.Tensor], retain: bool, create_graph: bool
+) -> Sequence[torch.Tensor | None]:
+    try:
+        return torch.autograd.grad(tensors, leaves, given, retain_graph=retain, create_graph=create_graph, allow_unused=True)
+    except RuntimeError as error:
+        if "second time" in str(error):
+            raise MXNetError(
+                "Cannot differentiate node because it is not in a computational graph. If you want to differentiate the "
+                "same graph twice, you need to pass retain_graph=True to backward."
+            ) from error
+        raise MXNetError(f"backward: {error}") from error
+
+
+def grad(
+    heads: Any,
+    variables: Any,
+    head_grads: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    train_mode: bool = True,
+) -> Any:
+    """The gradients of the heads with respect to ``variables`` as new arrays (recorded with ``create_graph``)."""
+    tensors, given = _heads(heads, head_grads)
+    single = isinstance(variables, NDArray)
+    variables = [variables] if single else list(variables)
+    if not variables:
+        raise ValueError("variables cannot be an empty list.")
+    leaves = []
+    for index, variable in enumerate(variables):
+        if variable._tape is None:
+            raise MXNetError(f"grad: variable {index} is not part of the recorded computation")
+        leaves.append(variable._tape)
+    retain = create_graph if retain_graph is None else retain_graph
+    gradients = _differentiate(tensors, leaves, given, retain, create_graph)
+    results = []
+    for variable, gradient in zip(variables, gradients):
+        if gradient is None:
+            raise MXNetError("grad: a variable is not connected to the heads")
+        result = _wrap(gradient.detach().clone(memory_format=torch.contiguous_format), variable.context)
+        if create_graph and gradient.requires_grad:
+            result._tape = gradient
+        results.append(result)
+    return results[0] if single else results
+
+
+class Function:
+    """A function with a gradient of its own: subclasses define ``forward(*arrays)`` and ``backward(*output_grads)``."""
+
+    def __init__(self) -> None:
+        self._used = False
+        self.saved_tensors: tuple = ()
+
+    def save_for_backward(self, *args: Any) -> None:
+        """Keep arrays for ``backward`` as ``saved_tensors``."""
+        self.saved_tensors = args
+
+    def forward(self, *inputs: Any) -> Any:
+        """The outputs; operators in it are not recorded."""
+        raise TypeError(f"{type(self).__name__} must define forward")
+
+    def backward(self, *output_grads: Any) -> Any:
+        """The gradients of the inputs."""
+        raise TypeError(f"{type(self).__name__} must define backward")
+
+    def __call__(self, *inputs: NDArray) -> Any:
+        if self._used:
+            raise MXNetError("Each Function instance can only be called once. Please create another instance.")
+        self._used = True
+        recording = STATE.recording
+        with pause(train_mode=STATE.training):
+            outputs = self.forward(*inputs)
+        single = isinstance(outputs, NDArray)
+        results = [outputs] if single else list(outputs)
+        if recording and any(x._tape is not None for x in inputs):
+            tapes = [x._tape if x._tape is not None else x._data for x in inputs]
+            action = _make_action(self, [x.context for x in inputs])
+            with torch.enable_grad():
+                taped = _CustomGradient.apply(action, len(results), *[x._data for x in results], *tapes)
+            results = [_wrap(x._data, x.context) for x in results]
+            for result, tape in zip(results, taped if isinstance(taped, tuple) else (taped,)):
+                result._tape = tape
+        return results[0] if single else results
+
+
+def _make_action(function: Function, contexts: Sequence[Any]) -> Callable:
+    def action(gradients: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        with pause(train_mode=STATE.training):
+            given = [_wrap(gradient.contiguous(), contexts[0]) for gradient in gradients]
+            results = function.backward(*given)
+        results = [results] if isinstance(results, NDArray) else list(results)
+        if len(results) != len(contexts):
+            raise MXNetError(
+                f"{type(function).__name__}.backward: expected {len(contexts)} gradients, one an input, got {len(results)}"
+            )
+        return [result._data for result in results]
+
+    return action
+
+
+class _CustomGradient(torch.autograd.Function):
+    """Passes values on; the gradient is what ``action(head gradients)`` returns."""
+
+    @staticmethod
+    def forward(ctx: Any, action: Callable, count: int, *tensors: torch.Tensor) -> tuple:
+        ctx.action, ctx.count = action, count
+        return tuple(value.view_as(value) for value in tensors[:count])
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple:
+        return (None, None, *[None] * ctx.count, *ctx.action(gradients))

@@ -1,0 +1,301 @@
+"""Binding: from arrays or shapes to an Executor (what ``Symbol.bind``, ``Symbol.simple_bind`` and ``reshape`` do)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from mxcompat.base import MXNetError
+from mxcompat.context import Context, torch_device
+from mxcompat.executor import Executor
+from mxcompat.ndarray.ndarray import NDArray, _share, _wrap
+from mxcompat.ops.dtypes import torch_dtype
+from mxcompat.ops.shape import is_known, size
+from mxcompat.symbol import infer
+from mxcompat.symbol.node import Node, topological
+from mxcompat.symbol.symbol import Symbol, install_executors
+
+GRAD_REQS = ("null", "write", "add")
+
+
+def bind(
+    symbol: Symbol,
+    ctx: Any,
+    args: Any,
+    args_grad: Any,
+    grad_req: Any,
+    aux_states: Any,
+    group2ctx: dict[str, Context] | None,
+    shared_exec: Any,
+) -> Executor:
+    """An executor on given arrays.
+
+    Lists must have one entry an argument (``ValueError``), dicts may have unused keys; shapes and types must agree with
+    the graph, and every array must live on ``ctx`` unless ``group2ctx`` is given (``MXNetError``).
+    """
+    if not isinstance(ctx, Context):
+        raise TypeError("Context type error")
+    arguments, auxiliary = symbol._variables()
+    arg_arrays = _arrays("args", args, arguments, allow_missing=False)
+    grads = _arrays("args_grad", args_grad, arguments, allow_missing=True)
+    aux_arrays = _arrays("aux_states", aux_states if aux_states is not None else [], auxiliary, allow_missing=False)
+    requests = _requests(grad_req, [node.name for node in arguments])
+    requests = [req if grad is not None else "null" for req, grad in zip(requests, grads)]
+    _check_contexts(ctx, arguments, arg_arrays, group2ctx)
+    _check_contexts(ctx, auxiliary, aux_arrays, group2ctx)
+    given = [*zip(arguments, arg_arrays), *zip(auxiliary, aux_arrays)]
+    order = topological(symbol._heads)
+    shapes = infer.infer_shapes(order, {id(node): tuple(x._data.shape) for node, x in given})
+    types = infer.infer_types(order, {id(node): x._data.dtype for node, x in given})
+    for array in (*arg_arrays, *grads, *aux_arrays):
+        if array is not None:
+            _share(array._data)  # the caller holds these handles too
+    return _executor(symbol, ctx, arg_arrays, grads, requests, aux_arrays, shapes, types, group2ctx)
+
+
+def _executor(
+    symbol: Symbol, ctx: Context, args: Any, grads: Any, requests: Any, aux: Any, shapes: Any, types: Any, group2ctx: Any
+) -> Executor:
+    out_shapes = [shapes[id(node)][index] for node, index in symbol._heads]
+    out_types = [types[id(node)][index] or torch.float32 for node, index in symbol._heads]
+    for name, shape in zip(symbol.list_outputs(), out_shapes):
+        if not is_known(shape):
+            raise MXNetError(f"bind: the shape of output {name} does not follow from the arguments")
+    return Executor(symbol, ctx, args, grads, requests, aux, out_shapes, out_types, group2ctx)
+
+
+def _arrays(what: str, given: Any, nodes: Sequence[Node], allow_missing: bool) -> list:
+    if given is None:
+        return [None] * len(nodes)
+    if isinstance(given, dict):
+        arrays = [given.get(node.name) for node in nodes]
+        if not allow_missing:
+            for node, array in zip(nodes, arrays):
+                if array is None:
+                    raise ValueError(f"key `{node.name}` is missing in `{what}`")
+    elif isinstance(given, (list, tuple)):
+        if len(given) != len(nodes):
+            raise ValueError(
+                f"Length of {what} does not match the number of arguments: expected {len(nodes)} "
+                f"({', '.join(node.name for node in nodes)}), got {len(given)}"
+            )
+        arrays = list(given)
+    else:
+        raise TypeError("Only accept list of NDArrays or dict of str to NDArray")
+    for array in arrays:
+        if not (isinstance(array, NDArray) or (allow_missing and array is None)):
+            raise TypeError("Only accept list of NDArrays or dict of str to NDArray")
+    return arrays
+
+
+def _requests(grad_req: Any, names: Sequence[str]) -> list[str]:
+    if isinstance(grad_req, str):
+        requests = [grad_req] * len(names)
+    elif isinstance(grad_req, (list, tuple)):
+        requests = [*grad_req, *["null"] * (len(names) - len(grad_req))]
+    elif isinstance(grad_req, dict):
+        requests = [grad_req.get(name, "null") for name in names]
+    else:
+        raise TypeError(f"grad_req must be a string, a list or a dict, found {type(grad_req)}")
+    for request in requests:
+        if request not in GRAD_REQS:
+            raise ValueError(f"grad_req must be in {GRAD_REQS}, found {request!r}")
+    return requests
+
+
+def _check_contexts(
+    ctx: Context, nodes: Sequence[Node], arrays: Sequence[NDArray], group2ctx: dict[str, Context] | None
+) -> None:
+    for node, array in zip(nodes, arrays):
+        if torch_device(array.context) != torch_device(ctx) or (not group2ctx and array.context != ctx):
+            raise MXNetError(
+                f"Input array {node.name} is in {array.context} while binding with ctx={ctx}. All arguments must be in "
+                f"global context ({ctx}) unless group2ctx is specified for cross-device graph."
+            )
+
+
+def simple_bind(
+    symbol: Symbol,
+    ctx: Any,
+    grad_req: Any,
+    type_dict: Any,
+    stype_dict: Any,
+    group2ctx: dict[str, Context] | None,
+    shared_arg_names: Any,
+    shared_exec: Executor | None,
+    shared_buffer: dict[str, NDArray] | None,
+    given_shapes: dict[str, Any],
+) -> Executor:
+    """An executor on new arrays; parameters in ``shared_arg_names`` come from ``shared_exec``, others may come from
+    ``shared_buffer`` (name -> array, which grows). ``RuntimeError`` listing the arguments where anything fails."""
+    arguments, auxiliary = symbol._variables()
+    names = [node.name for node in arguments]
+    try:
+        if any(stype not in (None, "default") for stype in (stype_dict or {}).values()):
+            raise MXNetError(f"stype_dict: only 'default' (dense) storage is supported, found {stype_dict}")
+        if len(set(names)) != len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise MXNetError(f"Input argument NDArray cannot be un-allocated: two arguments are called {twice!r}")
+        shapes, types = _inferred(symbol, given_shapes, type_dict or {})
+        allocate = _Allocator(ctx, group2ctx, shapes, types, set(shared_arg_names or ()), shared_exec, shared_buffer)
+        requests = _requests(grad_req, names)
+        args = [allocate.argument(node) for node in arguments]
+        grads = [allocate.gradient(node) if req != "null" else None for node, req in zip(arguments, requests)]
+        aux = [allocate.auxiliary(node) for node in auxiliary]
+        return _executor(symbol, ctx, args, grads, requests, aux, shapes, types, group2ctx)
+    except MXNetError as error:
+        listing = "".join(f"{name}: {given_shapes.get(name)}\n" for name in names)
+        raise RuntimeError(f"simple_bind error. Arguments:\n{listing}{error}") from error
+
+
+def _inferred(symbol: Symbol, given_shapes: dict[str, Any], type_dict: dict[str, Any]) -> tuple[dict, dict]:
+    order = topological(symbol._heads)
+    variables = [node for node in order if node.op is None]
+    shapes = infer.infer_shapes(
+        order, {id(n): infer.partial_shape(_shape(n.name, given_shapes[n.name])) for n in variables if n.name in given_shapes}
+    )
+    missing = [n.name for n in variables if not is_known(shapes[id(n)][0])]
+    if missing:
+        raise MXNetError(
+            f"the shapes of {', '.join(missing)} do not follow from the given ones. Please consider providing them as inputs"
+        )
+    types = infer.infer_types(order, {id(n): torch_dtype(type_dict[n.name]) for n in variables if n.name in type_dict})
+    if any(types[id(n)][0] is None for n in variables):
+        # Compat: what no given type decides is float32, starting with the inputs
+        open_types = {id(n): types[id(n)][0] or torch.float32 for n in variables if types[id(n)][0] or not _has_default(n, order)}
+        types = infer.infer_types(order, open_types)
+        types.update({id(n): [types[id(n)][0] or torch.float32] for n in variables})
+    return shapes, types
+
+
+def _has_default(variable: Node, order: Sequence[Node]) -> bool:
+    """Whether another input of the variable's first consumer decides its type (parameters follow the data)."""
+    for node in order:
+        for position, (child, _) in enumerate(node.inputs):
+            if child is variable:
+                return position > 0
+    return False
+
+
+def _shape(name: str, shape: Any) -> tuple:
+    if not isinstance(shape, (tuple, list)):
+        raise MXNetError(f"{name}: expected a shape tuple, found {shape!r}")
+    return tuple(shape)
+
+
+class _Allocator:
+    """Makes the arrays of a simple_bind, new or shared."""
+
+    def __init__(
+        self,
+        ctx: Any,
+        group2ctx: dict[str, Context] | None,
+        shapes: dict,
+        types: dict,
+        shared_names: set[str],
+        shared_exec: Executor | None,
+        buffer: dict[str, NDArray] | None,
+    ):
+        self.ctx, self.group2ctx, self.shapes, self.types = ctx, group2ctx or {}, shapes, types
+        self.shared_names, self.shared_exec, self.buffer = shared_names, shared_exec, buffer
+        for group_ctx in (ctx, *self.group2ctx.values()):
+            if not isinstance(group_ctx, Context):
+                raise TypeError("Context type error")
+            if torch_device(group_ctx) != torch_device(ctx):
+                raise MXNetError(f"group2ctx: {group_ctx} is another device than {ctx}; one graph runs on one device")
+
+    def _new(self, node: Node) -> NDArray:
+        context = self.group2ctx.get(node.attrs.get("__ctx_group__", ""), self.ctx)
+        dtype = self.types[id(node)][0] or torch.float32
+        return _wrap(torch.zeros(self.shapes[id(node)][0], dtype=dtype, device=torch_device(context)), context)
+
+    def _fits(self, node: Node, array: NDArray | None) -> bool:
+        dtype = self.types[id(node)][0] or torch.float32
+        return array is not None and array.shape == self.shapes[id(node)][0] and array._data.dtype is dtype
+
+    def _shared(self, node: Node, where: str) -> NDArray | None:
+        if self.shared_exec is None or node.name not in self.shared_names and where != "aux_dict":
+            return None
+        array = getattr(self.shared_exec, where).get(node.name)
+        if array is not None and not self._fits(node, array):
+            raise MXNetError(
+                f"{node.name}: shared_exec has shape {array.shape}, expected {self.shapes[id(node)][0]}"
+            )
+        if array is not None:
+            _share(array._data)
+        return array
+
+    def argument(self, node: Node) -> NDArray:
+        if node.name in self.shared_names:
+            shared = self._shared(node, "arg_dict")
+            return shared if shared is not None else self._new(node)
+        if self.buffer is None:
+            return self._new(node)
+        return self._from_buffer(node)
+
+    def _from_buffer(self, node: Node) -> NDArray:
+        """A part of the buffer's array of that name; a larger array takes its place where it is too small."""
+        assert self.buffer is not None
+        shape, dtype = self.shapes[id(node)][0], self.types[id(node)][0] or torch.float32
+        held = self.buffer.get(node.name)
+        if held is None or held._data.dtype is not dtype or held.size < size(shape):
+            held = self.buffer[node.name] = self._new(node)
+        _share(held._data)
+        if held.shape == shape:
+            return held
+        return _wrap(held._data.view(-1)[: size(shape)].view(shape), held.context)
+
+    def gradient(self, node: Node) -> NDArray:
+        shared = self._shared(node, "grad_dict")
+        return shared if shared is not None else self._new(node)
+
+    def auxiliary(self, node: Node) -> NDArray:
+        shared = self._shared(node, "aux_dict")
+        return shared if shared is not None else self._new(node)
+
+
+def reshape(executor: Executor, partial_shaping: bool, allow_up_sizing: bool, kwargs: dict[str, Any]) -> Executor:
+    """See ``Executor.reshape``."""
+    symbol = executor._symbol
+    given = symbol._given((), kwargs, infer.partial_shape, "reshape")
+    arguments, auxiliary = symbol._variables()
+    order = topological(symbol._heads)
+    shapes = infer.infer_shapes(order, given)
+    types = infer.infer_types(order, {id(n): x._data.dtype for n, x in zip((*arguments, *auxiliary), executor._inputs)})
+    for node in (*arguments, *auxiliary):
+        if not is_known(shapes[id(node)][0]):
+            raise MXNetError(f"reshape: the shape of {node.name} does not follow from {sorted(kwargs)}")
+
+    def moved(node: Node, array: NDArray | None, kind: str) -> NDArray | None:
+        if array is None:
+            return None
+        shape = shapes[id(node)][0]
+        _share(array._data)
+        if array.shape == shape:
+            return array
+        if node.name not in kwargs and not partial_shaping:
+            raise MXNetError(
+                f"Shape of unspecifie {kind}: {node.name} changed. This can cause the new executor to not share parameters "
+                "with the old one. Please check for error in network.If this is intended, set partial_shaping=True to "
+                "suppress this warning."
+            )
+        if size(shape) <= array.size:
+            return _wrap(array._data.view(-1)[: size(shape)].view(shape), array.context)
+        if not allow_up_sizing:
+            raise MXNetError(
+                f"Check failed: allow_up_sizing: New shape of {kind}: {node.name} is larger than original.First making a "
+                "big executor and then down sizing it is more efficient than the reverse.If you really want to up size, "
+                "set allow_up_sizing=True to enable allocation of new arrays."
+            )
+        return _wrap(torch.zeros(shape, dtype=array._data.dtype, device=array._data.device), array.context)
+
+    count = len(arguments)
+    args = [moved(node, x, "arg") for node, x in zip(arguments, executor._inputs[:count])]
+    grads = [moved(node, x, "arg") for node, x in zip(arguments, executor._grads)]
+    aux = [moved(node, x, "aux") for node, x in zip(auxiliary, executor._inputs[count:])]
+    return _executor(symbol, executor._ctx, args, grads, executor._grad_req, aux, shapes, types, executor._group2ctx)
+
+
+install_executors(bind, simple_bind)

@@ -1,0 +1,389 @@
+"""Executor: a symbol bound to arrays; runs its graph and differentiates it (public path: ``mxnet.executor``)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from mxcompat.base import MXNetError
+from mxcompat.context import Context, torch_device
+from mxcompat.graph import compile as policy
+from mxcompat.graph.lower import Lowered, lower
+from mxcompat.graph.tap import Tap
+from mxcompat.ndarray.ndarray import NDArray, _wrap, array_like, is_shared
+from mxcompat.symbol.node import topological
+from mxcompat.symbol.symbol import Symbol
+
+__all__ = ["Executor"]
+
+
+class _Mode:
+    """The lowered graph and its runner for one mode."""
+
+    def __init__(self, lowered: Lowered, runner: policy.Runner):
+        self.lowered, self.runner = lowered, runner
+
+
+class _Call:
+    """What the last forward left behind for a backward: the tape, or what it takes to make one."""
+
+    def __init__(self, is_train: bool, random_state: Any, seconds: float):
+        self.is_train, self.random_state, self.seconds = is_train, random_state, seconds
+        self.outputs: Sequence[torch.Tensor] | None = None
+        self.statistics: Sequence[Sequence[torch.Tensor]] = ()
+        self.leaves: list[torch.Tensor] = []
+
+
+class Executor:
+    """A bound symbol. ``outputs``, ``arg_arrays``, ``grad_arrays`` and ``aux_arrays`` are NDArrays in list order.
+
+    The arrays given at bind are used by reference: writing them changes the next forward. Replacing an entry of
+    ``arg_dict`` does not.
+    """
+
+    def __init__(
+        self,
+        symbol: Symbol,
+        ctx: Context,
+        args: Sequence[NDArray],
+        grads: Sequence[NDArray | None],
+        grad_req: Sequence[str],
+        aux: Sequence[NDArray],
+        output_shapes: Sequence[tuple[int, ...]],
+        output_types: Sequence[torch.dtype],
+        group2ctx: dict[str, Context] | None = None,
+    ):
+        self._symbol, self._ctx, self._group2ctx = symbol, ctx, group2ctx
+        self._heads = list(symbol._heads)
+        arguments, auxiliary = symbol._variables()
+        self._variables = [*arguments, *auxiliary]
+        self._arg_names = [node.name for node in arguments]
+        self._aux_names = [node.name for node in auxiliary]
+        self._output_names = symbol.list_outputs()
+        self._device = torch_device(ctx)
+        self._inputs = [*args, *aux]  # private handles: the public lists may be changed by the user
+        self._grads = [grad if req != "null" else None for grad, req in zip(grads, grad_req)]
+        self._grad_req = list(grad_req)
+        self._wanted = [i for i, grad in enumerate(self._grads) if grad is not None and _differentiable(args[i])]
+        self.arg_arrays, self.aux_arrays, self.grad_arrays = list(args), list(aux), list(grads)
+        self._losses = [node.op is not None and node.op.is_loss(node.params) for node, _ in self._heads]
+        self._policy = policy.policy()
+        self._modes: dict[bool, _Mode] = {}
+        self._call: _Call | None = None
+        self._monitor: tuple[Callable, bool] | None = None
+        self.outputs = self._output_handles(output_shapes, output_types)
+        self._arg_dict = dict(zip(self._arg_names, self.arg_arrays))
+        self._grad_dict = dict(zip(self._arg_names, self.grad_arrays))
+        self._aux_dict = dict(zip(self._aux_names, self.aux_arrays))
+        self._output_dict = dict(zip(self._output_names, self.outputs))
+
+    def _output_handles(self, shapes: Sequence[tuple[int, ...]], types: Sequence[torch.dtype]) -> list[NDArray]:
+        place = {id(variable): i for i, variable in enumerate(self._variables)}
+        handles = []
+        for (node, _), shape, dtype in zip(self._heads, shapes, types):
+            if node.op is None:  # a bare variable: the output is the argument's memory
+                handles.append(self._inputs[place[id(node)]].detach())
+            else:
+                # memory comes with the first forward; until then the output is one zero seen through the whole shape
+                zero = torch.zeros((), dtype=dtype, device=self._device)
+                handles.append(_wrap(zero.expand(shape), self._ctx))
+        return handles
+
+    # -- what it holds ------------------------------------------------------------------------------------------
+
+    @property
+    def arg_dict(self) -> dict[str, NDArray]:
+        """Arguments by name."""
+        return self._arg_dict
+
+    @property
+    def grad_dict(self) -> dict[str, NDArray | None]:
+        """Gradient arrays by argument name, None where there is none."""
+        return self._grad_dict
+
+    @property
+    def aux_dict(self) -> dict[str, NDArray]:
+        """Auxiliary states by name."""
+        return self._aux_dict
+
+    @property
+    def output_dict(self) -> dict[str, NDArray]:
+        """Outputs by name."""
+        return self._output_dict
+
+    @property
+    def graph_module(self) -> torch.fx.GraphModule:
+        """The fx graph that forward runs (of the last mode used; inference before the first forward)."""
+        is_train = self._call.is_train if self._call is not None else False
+        return self._mode(is_train).lowered.module
+
+    def debug_str(self) -> str:
+        """The symbol's listing, and the memory its arrays take."""
+        held = [x._data for x in (*self._inputs, *self.outputs, *(g for g in self._grads if g is not None))]
+        storages = {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in held}
+        return f"{self._symbol.debug_str()}Total {sum(storages.values()) // 2**20} MB allocated\n"
+
+    def get_optimized_symbol(self) -> Symbol:
+        """The symbol itself: optimization happens below it."""
+        return self._symbol
+
+    # -- forward ------------------------------------------------------------------------------------------------
+
+    def forward(self, is_train: bool = False, **kwargs: Any) -> list[NDArray]:
+        """Run the graph; keywords are copied into the arguments of that name first. Returns ``outputs``.
+
+        ``TypeError`` for an unknown name, ``ValueError`` for another shape than bound.
+        """
+        for name, value in kwargs.items():
+            self._load(name, value)
+        is_train = bool(is_train)
+        mode = self._mode(is_train)
+        self._call = None  # the old tape goes before the new one is made
+        start = time.perf_counter()
+        random_state = self._random_state() if mode.lowered.random and self._wanted else None
+        call = _Call(is_train, random_state, 0.0)
+        if self._wanted:
+            for position, number in mode.lowered.forward_writes:
+                self._inputs[position]._data.fill_(number)
+        if is_train and self._wanted:
+            self._tape(call, mode)
+            values: Sequence[torch.Tensor] = call.outputs or ()
+        else:
+            with torch.no_grad():
+                values, _ = self._run(mode, [x._data for x in self._inputs])
+        self._show(mode.lowered, values)
+        call.seconds = time.perf_counter() - start
+        if not self._wanted or not is_train:
+            mode.runner.record(call.seconds)
+        self._call = call
+        return self.outputs
+
+    def _load(self, name: str, value: Any) -> None:
+        if name not in self._arg_dict:
+            raise TypeError(f"Unknown argument {name}")
+        target = self._inputs[self._arg_names.index(name)]
+        if not isinstance(value, (NDArray, np.ndarray)):
+            value = array_like(value, target)
+        if tuple(value.shape) != target.shape:
+            raise ValueError(f"Shape not match! Argument {name}, need: {target.shape}, received: {tuple(value.shape)}")
+        target[:] = value
+
+    def _mode(self, is_train: bool) -> _Mode:
+        mode = self._modes.get(is_train)
+        if mode is None:
+            lowered = lower(self._heads, self._variables, set(self._wanted), is_train, self._device)
+            runner = policy.Runner(lowered.module, lowered.operators, lowered.traceable, self._policy)
+            mode = self._modes[is_train] = _Mode(lowered, runner)
+        return mode
+
+    def _run(self, mode: _Mode, tensors: list[torch.Tensor]) -> Any:
+        try:
+            if self._monitor is not None:
+                return self._tapped(mode, *self._monitor).run(*tensors)
+            return mode.runner(tensors)
+        except MXNetError:
+            raise
+        except (RuntimeError, IndexError, ValueError) as error:
+            raise MXNetError(f"forward of {self._symbol.name or self._output_names}: {error}") from error
+
+    def _tapped(self, mode: _Mode, callback: Callable, monitor_all: bool) -> Tap:
+        def observe(name: str, value: torch.Tensor) -> None:
+            callback(name.encode("utf-8"), _wrap(value.detach().contiguous(), self._ctx))
+
+        return Tap(mode.lowered.module, topological(self._heads), observe, monitor_all)
+
+    def _tape(self, call: _Call, mode: _Mode) -> None:
+        """Run with gradients; leaves are ``.data``, so that weights may be written between forward and backward."""
+        tensors = [x._data for x in self._inputs]
+        call.leaves = []
+        for position in self._wanted:
+            leaf = tensors[position].data.requires_grad_(True)
+            tensors[position] = leaf
+            call.leaves.append(leaf)
+        with torch.enable_grad():
+            call.outputs, call.statistics = self._run(mode, tensors)
+
+    def _show(self, lowered: Lowered, values: Sequence[torch.Tensor]) -> None:
+        """Give the output handles their new values; ``.data`` lets the user write them without breaking the tape."""
+        used = {x._data.untyped_storage().data_ptr() for x in self._inputs} if lowered.may_alias else set()
+        for index, (handle, value) in enumerate(zip(self.outputs, values)):
+            if index in lowered.aliases:
+                continue
+            data = value.data
+            where = data.untyped_storage().data_ptr()
+            if not data.is_contiguous() or (index in lowered.may_alias and where in used):
+                data = data.clone(memory_format=torch.contiguous_format)
+            elif lowered.may_alias:
+                used.add(where)
+            if is_shared(handle._data) and handle._data.is_contiguous():  # not the placeholder of before the first forward
+                handle._data.copy_(data)
+            else:
+                handle._data = data
+
+    # -- backward -----------------------------------------------------------------------------------------------
+
+    def backward(self, out_grads: Any = None, is_train: bool = True) -> None:
+        """Write the gradients of the last forward by ``grad_req``, and move the auxiliary states.
+
+        ``out_grads`` are the head gradients: an NDArray, a list, or a dict by output name; outputs that are losses need
+        none, any other raises ``MXNetError`` without.
+        """
+        if self._call is None or not self._wanted:
+            return
+        call, mode = self._call, self._modes[self._call.is_train]
+        start = time.perf_counter()
+        heads = self._head_gradients(out_grads)
+        if call.outputs is None:  # after an inference forward: run it again with the random numbers it had
+            with self._restored(call.random_state):
+                self._tape(call, mode)
+        pairs = [
+            (output, head)
+            for output, head in zip(call.outputs or (), heads)
+            if isinstance(output, torch.Tensor) and output.requires_grad
+        ]
+        gradients: Sequence[torch.Tensor | None] = [None] * len(call.leaves)
+        if pairs:
+            outputs, given = zip(*pairs)
+            try:
+                gradients = torch.autograd.grad(outputs, call.leaves, given, retain_graph=True, allow_unused=True)
+            except RuntimeError as error:
+                raise MXNetError(f"backward of {self._symbol.name or self._output_names}: {error}") from error
+        self._write_gradients(gradients, [head for _, head in pairs], call)
+        if call.is_train:
+            self._commit(mode.lowered, call)
+        mode.runner.record(call.seconds + time.perf_counter() - start)
+        call.seconds = 0.0
+
+    def _head_gradients(self, out_grads: Any) -> list[torch.Tensor | None]:
+        if isinstance(out_grads, NDArray):
+            given: list = [out_grads]
+        elif isinstance(out_grads, dict):
+            given = [out_grads[name] for name in self._output_names]
+        else:
+            given = list(out_grads) if out_grads is not None else []
+        if len(given) > len(self._heads):
+            raise MXNetError(f"backward: got {len(given)} head gradients for {len(self._heads)} outputs")
+        given += [None] * (len(self._heads) - len(given))
+        heads: list[torch.Tensor | None] = []
+        for name, output, loss, head in zip(self._output_names, self.outputs, self._losses, given):
+            if head is None:
+                if not loss:
+                    raise MXNetError(
+                        f"backward: output {name} is not a loss: Because the last operator is not Loss function, "
+                        "head_gradient is required when calling backward. If you are attempting to minimize the output "
+                        "as an objective, please modify your network and pass it through the make_loss symbol."
+                    )
+                heads.append(torch.ones_like(output._data, memory_format=torch.contiguous_format))
+                continue
+            if not isinstance(head, NDArray):
+                raise TypeError(f"backward: head gradient of {name} is {type(head)}, expected NDArray")
+            if head.shape != output.shape:
+                raise MXNetError(f"backward: head gradient of {name} has shape {head.shape}, expected {output.shape}")
+            heads.append(head._data.to(self._device, output._data.dtype))
+        return heads
+
+    def _write_gradients(self, gradients: Sequence[torch.Tensor | None], heads: Sequence[Any], call: _Call) -> None:
+        """Rebind a gradient handle where that is safe, else copy (rule 3 of the design)."""
+        pinned = {t.untyped_storage().data_ptr() for t in (*heads, *call.leaves)}
+        pinned.update(t.untyped_storage().data_ptr() for t in call.outputs or () if isinstance(t, torch.Tensor))
+        for position, gradient in zip(self._wanted, gradients):
+            handle = self._grads[position]
+            assert handle is not None
+            if gradient is None:
+                if self._grad_req[position] == "write":
+                    handle._data.zero_()
+                continue
+            if self._grad_req[position] == "add":
+                handle._data.add_(gradient)
+                continue
+            storage = gradient.untyped_storage()
+            where = storage.data_ptr()
+            if (
+                where not in pinned
+                and gradient.is_contiguous()
+                and storage.nbytes() == gradient.numel() * gradient.element_size()
+                and gradient.dtype is handle._data.dtype
+                and handle._data.shape == gradient.shape
+                and not is_shared(handle._data)
+            ):
+                handle._data = gradient
+                pinned.add(where)
+            else:
+                handle._data.copy_(gradient)
+
+    def _commit(self, lowered: Lowered, call: _Call) -> None:
+        with torch.no_grad():
+            for commit, statistics in zip(reversed(lowered.commits), reversed(call.statistics)):
+                op = commit.node.op
+                assert op is not None and op.commit is not None
+                if not statistics:
+                    continue
+                targets = [self._inputs[i]._data for i in commit.aux]
+                values = op.commit(commit.node.params, tuple(targets), tuple(t.detach() for t in statistics))
+                for target, value in zip(targets, values):
+                    target.copy_(value)
+
+    def _random_state(self) -> Any:
+        if self._device.type == "cuda":
+            return torch.cuda.get_rng_state(self._device)
+        return torch.get_rng_state()
+
+    def _restored(self, state: Any) -> Any:
+        """A scope with the generator as it was at the forward (nothing to do for a graph that draws nothing)."""
+        devices = [self._device] if self._device.type == "cuda" else []
+        scope = torch.random.fork_rng(devices, enabled=state is not None)
+        return _Restored(scope, state, self._device)
+
+    # -- the rest -----------------------------------------------------------------------------------------------
+
+    def set_monitor_callback(self, callback: Callable, monitor_all: bool = False) -> None:
+        """Call ``callback(name, array)`` for every node output (with ``monitor_all`` for inputs too); names are bytes."""
+        self._monitor = None if callback is None else (callback, monitor_all)
+
+    def copy_params_from(
+        self, arg_params: dict[str, NDArray], aux_params: dict[str, NDArray] | None = None, allow_extra_params: bool = False
+    ) -> None:
+        """Copy arrays into arguments and auxiliary states by name; ``ValueError`` for a name that is not there."""
+        for given, targets, kind in (
+            (arg_params, self._arg_dict, "arguments"),
+            (aux_params or {}, self._aux_dict, "auxiliary states"),
+        ):
+            for name, value in given.items():
+                if name in targets:
+                    value.astype(targets[name].dtype).copyto(targets[name])
+                elif not allow_extra_params:
+                    raise ValueError(f'Find name "{name}" that is not in the {kind}')
+
+    def reshape(self, partial_shaping: bool = False, allow_up_sizing: bool = False, **kwargs: Any) -> Executor:
+        """An executor for other input shapes that shares this one's memory.
+
+        Arrays that grow need ``allow_up_sizing``; arguments that change without being named need ``partial_shaping``
+        (``MXNetError`` otherwise).
+        """
+        from mxcompat import bind
+
+        return bind.reshape(self, partial_shaping, allow_up_sizing, kwargs)
+
+
+class _Restored:
+    def __init__(self, scope: Any, state: Any, device: torch.device):
+        self._scope, self._state, self._device = scope, state, device
+
+    def __enter__(self) -> None:
+        self._scope.__enter__()
+        if self._state is not None:
+            if self._device.type == "cuda":
+                torch.cuda.set_rng_state(self._state, self._device)
+            else:
+                torch.set_rng_state(self._state)
+
+    def __exit__(self, *error: Any) -> Any:
+        return self._scope.__exit__(*error)
+
+
+def _differentiable(array: NDArray) -> bool:
+    return array._data.dtype.is_floating_point

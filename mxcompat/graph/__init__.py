@@ -1,0 +1,1 @@
+"""From a Symbol to a torch.fx GraphModule, and how it is run."""

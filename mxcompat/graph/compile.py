@@ -1,0 +1,154 @@
+"""The compile policy: run a graph eagerly, compile it when that has paid, keep the faster.
+
+``MXCOMPAT_COMPILE`` is ``auto`` (default), ``always`` (compile at the first call) or ``never``; ``using`` sets it for
+the executors bound inside a ``with``. Under ``auto`` every call is timed. Once the eager calls of one graph have cost
+as much as compiling it is expected to cost (ski rental: never worse than about twice the better choice), it is compiled,
+a few calls the user makes are timed, and the faster of the two runs from then on. No call is made for timing alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import multiprocessing
+import os
+import statistics
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import fx
+
+from mxcompat.base import MXNetError, env_choice
+
+logger = logging.getLogger("mxcompat.compile")
+
+POLICIES = ("auto", "always", "never")
+TRIAL_CALLS = 5
+_override = threading.local()
+_process_pid = os.getpid()
+_backend_failed = False
+
+
+def policy() -> str:
+    """The policy for a graph bound now."""
+    return getattr(_override, "value", None) or env_choice("MXCOMPAT_COMPILE", POLICIES, "auto")
+
+
+@contextlib.contextmanager
+def using(name: str) -> Iterator[None]:
+    """Executors bound inside follow this policy instead of ``MXCOMPAT_COMPILE``."""
+    if name not in POLICIES:
+        raise ValueError(f"compile policy {name!r} is not one of {', '.join(POLICIES)}")
+    outer = getattr(_override, "value", None)
+    _override.value = name
+    try:
+        yield
+    finally:
+        _override.value = outer
+
+
+def expected_compile_seconds(operators: int) -> float:
+    """What compiling a graph of so many operators costs, roughly (measured cold: 5 to 70 s)."""
+    return 4.0 + 0.15 * operators
+
+
+class Runner:
+    """Runs one lowered graph; ``begin`` and ``end`` bracket what belongs to one call of the user."""
+
+    def __init__(self, module: fx.GraphModule, operators: int, traceable: bool, policy_name: str):
+        self.module, self.policy = module, policy_name if traceable else "never"
+        self._budget = expected_compile_seconds(operators)
+        self._compiled: Callable | None = None
+        self._eager_times: list[float] = []
+        self._compiled_times: list[float] = []
+        self._spent = 0.0
+        self._settled = self.policy == "never"
+        self._use_compiled = self.policy == "always"
+        self._lock = threading.Lock()
+
+    @property
+    def is_compiled(self) -> bool:
+        """Whether calls go through the compiler's output now."""
+        return self._use_compiled and self._compiled is not None
+
+    def __call__(self, tensors: Sequence[torch.Tensor]) -> Any:
+        if self._use_compiled and not _must_stay_eager():
+            return self._call_compiled(tensors)
+        return self.module(*tensors)
+
+    def _call_compiled(self, tensors: Sequence[torch.Tensor]) -> Any:
+        with self._lock:
+            if self._compiled is None:
+                self._compiled = _compile(self.module)
+        try:
+            with _no_donation():
+                return self._compiled(*tensors)
+        except MXNetError:
+            raise
+        except Exception as error:
+            if not _is_backend_failure(error):
+                raise
+            _note_backend_failure(error)
+            return self.module(*tensors)
+
+    def record(self, seconds: float) -> None:
+        """Note what one whole call (forward, and backward where there was one) took, and decide."""
+        if self._settled or self.policy != "auto" or _must_stay_eager():
+            return
+        if not self._use_compiled:
+            self._spent += seconds
+            self._eager_times.append(seconds)
+            del self._eager_times[:-50]
+            if self._spent >= self._budget and len(self._eager_times) >= TRIAL_CALLS:
+                logger.info(
+                    "compiling a graph after %.1f s of eager calls (%.2f ms each); this call waits for the compiler",
+                    self._spent,
+                    1e3 * statistics.median(self._eager_times),
+                )
+                self._use_compiled = True
+            return
+        self._compiled_times.append(seconds)
+        if len(self._compiled_times) > TRIAL_CALLS:  # the first of them compiled
+            eager, compiled = statistics.median(self._eager_times), statistics.median(self._compiled_times[1:])
+            self._use_compiled = compiled < eager
+            self._settled = True
+            logger.info(
+                "compiled %.2f ms, eager %.2f ms a call: keeping the %s graph",
+                1e3 * compiled,
+                1e3 * eager,
+                "compiled" if self._use_compiled else "eager",
+            )
+
+
+def _compile(module: fx.GraphModule) -> Callable:
+    """Static shapes, no graph breaks, and the generator's own stream so that dropout equals the eager graph's."""
+    return torch.compile(module, fullgraph=True, dynamic=False, options={"fallback_random": True})
+
+
+def _no_donation() -> Any:
+    """Training graphs keep their saved tensors: MXNet allows several backwards after one forward."""
+    import torch._functorch.config as functorch_config
+
+    return functorch_config.patch(donated_buffer=False)
+
+
+def _must_stay_eager() -> bool:
+    """In a forked child the compiler's threads are gone, and after a backend failure there is no compiler."""
+    return _backend_failed or os.getpid() != _process_pid or (
+        multiprocessing.parent_process() is not None and multiprocessing.get_start_method(allow_none=True) == "fork"
+    )
+
+
+def _is_backend_failure(error: Exception) -> bool:
+    """Whether the machine's compiler failed (as opposed to the graph's own computation)."""
+    names = {type(e).__name__ for e in (error, error.__cause__, error.__context__) if e is not None}
+    return bool(names & {"BackendCompilerFailed", "InvalidCxxCompiler", "CppCompileError", "InductorError", "CalledProcessError"})
+
+
+def _note_backend_failure(error: Exception) -> None:
+    global _backend_failed
+    _backend_failed = True
+    logger.warning("the compiler failed (%s); graphs stay eager in this process", str(error).strip().split("\n")[0])

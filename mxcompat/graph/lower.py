@@ -1,0 +1,140 @@
+"""Lowering: a Symbol becomes one torch.fx GraphModule whose call targets are the operator functions.
+
+The graph has one placeholder a variable (arguments, then auxiliary states) and one ``call_function`` a node, whose
+name is the node's, made unique and legal; ``meta['mxnet_name']`` keeps the original. It returns
+``(outputs, statistics)``: the symbol's outputs, and one tuple of batch statistics for each node in ``commits``.
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+import torch
+from torch import fx
+
+from mxcompat.symbol.node import Entry, Node, topological
+
+
+@dataclass
+class Commit:
+    """A node whose auxiliary states move in backward: their positions among the graph's inputs."""
+
+    node: Node
+    aux: list[int]
+
+
+@dataclass
+class Lowered:
+    """A graph for one mode (training or inference).
+
+    ``aliases`` maps an output that is a bare variable to that input's position; ``may_alias`` are outputs that could
+    share memory with an input; ``forward_writes`` are (input position, number) pairs a forward with gradients writes.
+    """
+
+    module: fx.GraphModule
+    commits: list[Commit]
+    aliases: dict[int, int]
+    may_alias: list[int]
+    forward_writes: list[tuple[int, float]]
+    random: bool
+    traceable: bool
+    operators: int
+
+
+def lower(
+    heads: Sequence[Entry], variables: Sequence[Node], with_gradient: set[int], is_train: bool, device: torch.device
+) -> Lowered:
+    """The graph of ``heads``; ``variables`` are its inputs in order, ``with_gradient`` the positions that get gradients."""
+    graph = fx.Graph()
+    order = topological(heads)
+    values: dict[tuple[int, int], fx.Node] = {}
+    for index, variable in enumerate(variables):
+        placeholder = graph.create_node("placeholder", _legal(variable.name, index))
+        placeholder.meta["mxnet_name"] = variable.name
+        values[id(variable), 0] = placeholder
+    place = {id(variable): i for i, variable in enumerate(variables)}
+    wanted = differentiated(order, heads, {id(variables[i]) for i in with_gradient})
+    commits: list[Commit] = []
+    tails: list[fx.Node] = []
+    writes: list[tuple[int, float]] = []
+    for node in order:
+        if node.op is None:
+            continue
+        tail = _add_node(graph, node, values, is_train, device)
+        if id(node) not in wanted:
+            continue
+        if node.op.commit is not None and is_train:
+            commits.append(Commit(node, [place[id(node.inputs[i][0])] for i in node.aux_inputs()]))
+            tails.append(tail)
+        writes += _forward_writes(node, place)
+    graph.output((tuple(values[id(node), index] for node, index in heads), tuple(tails)))
+    graph.lint()
+    module = fx.GraphModule(torch.nn.Module(), graph, class_name="MXNetGraph")
+    operators = [node.op for node in order if node.op is not None]
+    return Lowered(
+        module,
+        commits,
+        {i: place[id(node)] for i, (node, _) in enumerate(heads) if node.op is None},
+        [i for i, (node, _) in enumerate(heads) if node.op is not None and node.op.may_view],
+        writes,
+        any(op.random for op in operators),
+        all(op.traceable for op in operators),
+        len(operators),
+    )
+
+
+def _legal(name: str, index: int) -> str:
+    """A Python identifier for a placeholder, made of the variable's name."""
+    text = re.sub(r"\W", "_", name)
+    return text if re.match(r"[A-Za-z_]", text) else f"input_{index}_{text}"
+
+
+def _add_node(graph: fx.Graph, node: Node, values: dict, is_train: bool, device: torch.device) -> fx.Node:
+    """Add the call of one node and the selection of its outputs; returns the call itself sliced to its statistics."""
+    op = node.op
+    assert op is not None
+    args = tuple(values[id(child), index] for child, index in node.inputs)
+    kwargs = op.call_arguments(node.params, is_train, device, explicit=True)
+    call = graph.create_node("call_function", op.target, args, kwargs, name=_legal(node.name, 0))
+    call.meta.update(mxnet_name=node.name, operator=op.name)
+    count = node.num_outputs()
+    has_tail = op.commit is not None and is_train
+    if count == 1 and not has_tail and not op.mutates:
+        values[id(node), 0] = call
+        return call
+    for index in range(count):
+        values[id(node), index] = graph.call_function(operator.getitem, (call, index))
+    if not has_tail:
+        return call
+    start = count + len(op.mutates)
+    return graph.call_function(operator.getitem, (call, slice(start, None)))
+
+
+def _forward_writes(node: Node, place: dict[int, int]) -> list[tuple[int, float]]:
+    assert node.op is not None
+    if node.op.forward_writes is None:
+        return []
+    names = node.op.input_names(node.params)
+    numbers = node.op.forward_writes(node.params)
+    return [
+        (place[id(child)], numbers[name]) for name, (child, _) in zip(names, node.inputs) if name in numbers and id(child) in place
+    ]
+
+
+def differentiated(order: Sequence[Node], heads: Sequence[Entry], leaves: set[int]) -> set[int]:
+    """The nodes (by id) whose gradient is computed: they lie between a head and a leaf that gets a gradient."""
+    below = set(leaves)  # a leaf is reachable through the inputs
+    for node in order:
+        if node.op is not None and not node.op.stops_gradient and any(id(child) in below for child, _ in node.inputs):
+            below.add(id(node))
+    above: set[int] = {id(node) for node, _ in heads}  # a head is reachable through the consumers
+    for node in reversed(order):
+        if id(node) in above and node.op is not None and not node.op.stops_gradient:
+            above.update(id(child) for child, _ in node.inputs)
+    return below & above
+
+

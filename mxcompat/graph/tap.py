@@ -1,0 +1,67 @@
+"""Watching a graph run: every node's outputs in forward, and the gradients of its inputs in backward (Monitor)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import fx
+
+from mxcompat.ops.schema import Operator
+from mxcompat.symbol.node import Node
+
+Observer = Callable[[str, torch.Tensor], None]
+
+
+class Tap(fx.Interpreter):
+    """Runs the graph once, node by node, and shows each output to ``observe(name, tensor)`` as it appears.
+
+    With ``inputs`` the inputs are shown too. Gradients are shown during backward, in the order the engine reaches them:
+    ``<node>_backward_output<i>`` for the i-th input.
+    """
+
+    def __init__(self, module: fx.GraphModule, nodes: Sequence[Node], observe: Observer, inputs: bool):
+        super().__init__(module)
+        self._nodes = {node.name: node for node in nodes if node.op is not None}
+        self._observe, self._inputs = observe, inputs
+
+    def run_node(self, n: fx.Node) -> Any:
+        node = self._nodes.get(n.meta.get("mxnet_name", "")) if "operator" in n.meta else None
+        if node is None:
+            result = super().run_node(n)
+            if self._inputs and n.op == "placeholder":
+                self._observe(n.meta["mxnet_name"], result)
+            return result
+        op = node.op
+        assert op is not None
+        if self._inputs:
+            self._show_inputs(n, node, op)
+        watched = [self._watched(arg) for arg in n.args]
+        with_gradient = [t for t in watched if isinstance(t, torch.Tensor) and t.requires_grad]
+        result = self.call_function(n.target, tuple(watched), dict(n.kwargs))
+        values = result if isinstance(result, (tuple, list)) else (result,)
+        for index in range(node.num_outputs()):
+            if index < len(values):
+                self._observe(node.output_name(index), values[index])
+        if with_gradient:
+            self._watch_gradients(node, watched)
+        return result
+
+    def _watched(self, arg: Any) -> Any:
+        """A tensor of this consumer's own, so that its gradient is this node's part only."""
+        value = self.env[arg] if isinstance(arg, fx.Node) else arg
+        return value.view_as(value) if isinstance(value, torch.Tensor) and value.requires_grad else value
+
+    def _show_inputs(self, n: fx.Node, node: Node, op: Operator) -> None:
+        names = op.input_names(node.params)
+        for name, arg, (child, _) in zip(names, n.args, node.inputs):
+            label = child.name if child.op is None else f"{node.name}_{name}"
+            self._observe(label, self.env[arg])  # type: ignore[index]
+
+    def _watch_gradients(self, node: Node, inputs: Sequence[Any]) -> None:
+        single = sum(isinstance(value, torch.Tensor) for value in inputs) == 1
+        for index, value in enumerate(inputs):
+            if isinstance(value, torch.Tensor) and value.requires_grad:
+                name = f"{node.name}_backward_output" + ("" if single else str(index))
+                value.register_hook(lambda gradient, name=name: self._observe(name, gradient))
