@@ -9,7 +9,7 @@ import torch
 
 from mxcompat.base import MXNetError
 from mxcompat.context import Context, torch_device
-from mxcompat.executor import Executor
+from mxcompat.executor import Executor, install_reshape
 from mxcompat.ndarray.ndarray import NDArray, _share, _wrap
 from mxcompat.ops.dtypes import torch_dtype
 from mxcompat.ops.shape import is_known, size
@@ -299,3 +299,4 @@ def reshape(executor: Executor, partial_shaping: bool, allow_up_sizing: bool, kw
 
 
 install_executors(bind, simple_bind)
+install_reshape(reshape)

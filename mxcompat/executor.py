@@ -364,9 +364,16 @@ class Executor:
         Arrays that grow need ``allow_up_sizing``; arguments that change without being named need ``partial_shaping``
         (``MXNetError`` otherwise).
         """
-        from mxcompat import bind
+        return _reshape(self, partial_shaping, allow_up_sizing, kwargs)
 
-        return bind.reshape(self, partial_shaping, allow_up_sizing, kwargs)
+
+_reshape: Callable[..., Executor]
+
+
+def install_reshape(function: Callable[..., Executor]) -> None:
+    """The registration point of binding: what ``Executor.reshape`` calls."""
+    global _reshape
+    _reshape = function
 
 
 class _Restored:

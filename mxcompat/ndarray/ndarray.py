@@ -7,6 +7,7 @@ copies.
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -467,10 +468,12 @@ def _mark(array: NDArray, grad: NDArray | None, grad_req: str) -> None:
     array._tape.mx_leaf = array  # type: ignore[attr-defined]
 
 
-def _autograd() -> Any:
-    from mxcompat import autograd
+_RECORDING_LAYER = "mxcompat.autograd"
 
-    return autograd
+
+def _autograd() -> Any:
+    """The layer above that differentiates recordings; it is needed at the first ``backward`` only."""
+    return importlib.import_module(_RECORDING_LAYER)
 
 
 def _record(array: NDArray) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -10,6 +11,7 @@ from typing import Any
 
 from mxcompat import attribute
 from mxcompat.base import MXNetError, NotImplementedForSymbol
+from mxcompat.context import current_context
 from mxcompat.dtype import CODES, dtype_name
 from mxcompat.formats.atomic import write_atomically
 from mxcompat.ops import registry
@@ -20,12 +22,19 @@ from mxcompat.symbol.node import Entry, Node, copy_graph, shown_attributes, stor
 
 __all__ = ["Group", "Symbol", "Variable", "fromjson", "load", "load_json", "var"]
 
+_EXECUTOR_LAYER = "mxcompat.bind"
 _executors: dict[str, Callable] = {}
 
 
 def install_executors(bind: Callable, simple_bind: Callable) -> None:
     """The registration point of the executor layer: what ``Symbol.bind`` and ``Symbol.simple_bind`` call."""
     _executors.update(bind=bind, simple_bind=simple_bind)
+
+
+def _executor_layer(name: str) -> Callable:
+    if not _executors:
+        importlib.import_module(_EXECUTOR_LAYER)  # it installs itself
+    return _executors[name]
 
 
 class Symbol:
@@ -303,7 +312,7 @@ class Symbol:
         shared_exec: Any = None,
     ) -> Any:
         """An Executor on the given arrays (lists in ``list_arguments`` order, or dicts by name)."""
-        return _executors["bind"](self, ctx, args, args_grad, grad_req, aux_states, group2ctx, shared_exec)
+        return _executor_layer("bind")(self, ctx, args, args_grad, grad_req, aux_states, group2ctx, shared_exec)
 
     def simple_bind(
         self,
@@ -321,14 +330,12 @@ class Symbol:
 
         Raises ``RuntimeError`` listing the arguments when the shapes do not follow.
         """
-        return _executors["simple_bind"](
+        return _executor_layer("simple_bind")(
             self, ctx, grad_req, type_dict, stype_dict, group2ctx, shared_arg_names, shared_exec, shared_buffer, kwargs
         )
 
     def eval(self, ctx: Any = None, **kwargs: Any) -> list:
         """The outputs for the given arrays, as a list."""
-        from mxcompat.context import current_context
-
         return self.bind(ctx or current_context(), kwargs).forward()
 
     def gradient(self, wrt: Any) -> Any:

@@ -1,0 +1,50 @@
+"""Modules of the original that mxcompat does not have: importing one works, using it says what is missing.
+
+Scripts often import ``mxnet.gluon`` or ``mxnet.numpy`` beside what they use, so an import alone must not fail.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from types import ModuleType
+from typing import Any
+
+from mxcompat.base import MXNetError
+
+#: what to do instead, where there is something
+ADVICE = {
+    "gluon": "mxcompat covers the Symbol and Module API; port Gluon blocks to torch.nn",
+    "numpy": "use numpy, or mx.nd for arrays that operators take",
+    "numpy_extension": "use mx.nd",
+    "torch": "call PyTorch directly, or write a custom operator",
+    "rtc": "CUDA kernels at run time are not supported; write a custom operator",
+}
+
+
+class AbsentError(MXNetError, AttributeError):
+    """Use of a module that mxcompat does not have."""
+
+
+class AbsentModule(ModuleType):
+    """Stands for a module of the original; any use of it raises ``AbsentError``."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        short = self.__name__.split(".", 1)[1]
+        advice = ADVICE.get(short.split(".")[0])
+        raise AbsentError(f"mxcompat has no {short}.{name}: mx.{short} is not supported" + (f" ({advice})" if advice else ""))
+
+
+def module_or_absent(name: str) -> ModuleType:
+    """The module of that full name, or a stand-in when mxcompat does not have it."""
+    if name in sys.modules:
+        return sys.modules[name]
+    if importlib.util.find_spec(name) is not None:
+        return importlib.import_module(name)
+    stand_in = AbsentModule(name, f"Stands for {name}, which mxcompat does not have.")
+    stand_in.__path__ = []  # its submodules are absent too
+    sys.modules[name] = stand_in
+    return stand_in
