@@ -1,0 +1,1 @@
+"""The tests of mxcompat; the folders mirror the package."""

@@ -1,0 +1,1 @@
+"""Row tables of the operator families, one file a family."""
