@@ -23,6 +23,11 @@ class Result:
     def __init__(self, facts: dict[str, Any], arrays: dict[str, np.ndarray]):
         self.facts, self.arrays = facts, arrays
 
+    @property
+    def size(self) -> int:
+        """Bytes of the values, equal arrays counted once."""
+        return sum(len(data) for data in {array.tobytes() for array in self.arrays.values()})
+
 
 def load(path: str) -> dict[str, Result]:
     """The results in a golden file by row id; empty when there is no file or its format is another one."""
@@ -46,9 +51,8 @@ def save(path: str, results: dict[str, Result]) -> None:
     rows = {}
     for row_id in sorted(results):
         result = results[row_id]
-        size = sum(array.nbytes for array in result.arrays.values())
-        if size > ROW_LIMIT:
-            raise ValueError("row {} stores {} bytes, at most {} are allowed".format(row_id, size, ROW_LIMIT))
+        if result.size > ROW_LIMIT:
+            raise ValueError(f"row {row_id} stores {result.size} bytes, at most {ROW_LIMIT} are allowed")
         places = {}
         for key in sorted(result.arrays):
             array = result.arrays[key]

@@ -125,11 +125,19 @@ def _check_schema(mx: Any, row: Row, expected: dict[str, Any]) -> list[str]:
     for key, wanted in expected.items():
         if key == "shapes_from":
             for name, shapes in wanted.items():
-                if shapes is not None and found[key][name] != shapes:
+                if shapes is not None and not _as_informed(shapes, found[key][name]):
                     problems.append(f"shapes inferred from {name} alone: expected {shapes}, found {found[key][name]}")
         elif wanted is not None and found[key] != wanted:
             problems.append(f"{key}: expected {wanted}, found {found[key]}")
     return problems
+
+
+def _as_informed(expected: list, found: list | None) -> bool:
+    """Whether partial shapes say at least what the original's say; [] is an unknown rank and 0 an unknown size."""
+    if found is None or [len(group) for group in expected] != [len(group) for group in found]:
+        return False
+    pairs = [pair for groups in zip(expected, found) for pair in zip(*groups)]
+    return all(not old or len(old) == len(new) and all(a in (0, b) for a, b in zip(old, new)) for old, new in pairs)
 
 
 # -- values -----------------------------------------------------------------------------------------------------

@@ -117,7 +117,7 @@ def bind(mx: Any, row: Case, symbol: Any, gradients: list[str]) -> Any:
     missing = set(symbol.list_arguments()) - set(arrays)
     if missing and not isinstance(row, Bad):
         raise ValueError(f"{row!r}: the row gives no values for {sorted(missing)}")
-    requests = {name: "write" if name in gradients else "null" for name in arrays}
+    requests = {name: "write" if name in gradients else "null" for name in arrays} if arrays else "null"  # type: Any
     types = {name: array.dtype for name, array in arrays.items()}
     shapes = {name: array.shape for name, array in arrays.items()}
     executor = symbol.simple_bind(mx.cpu(), grad_req=requests, type_dict=types, **shapes)

@@ -106,6 +106,8 @@ def mistake(row: Case, outcome: Any) -> str:
         return outcome.rstrip() + hint
     if isinstance(row, Bad) and set(outcome.facts["errors"].values()) == {"none"}:
         return "the original raises nothing here; declare error=... when mxcompat should"
+    if outcome.size > golden_store.ROW_LIMIT:
+        return f"the results take {outcome.size} bytes, at most {golden_store.ROW_LIMIT} are allowed; use smaller inputs"
     return ""
 
 
