@@ -1,0 +1,120 @@
+"""Encoded images (JPEG, PNG, ...) to arrays and back, with OpenCV where it is installed, else with Pillow.
+
+Arrays are uint8, (H, W) or (H, W, C), colours in OpenCV's order: blue, green, red(, alpha).
+"""
+
+from __future__ import annotations
+
+import importlib
+import io
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+__all__ = ["decode", "encode"]
+
+UNCHANGED, GRAY, COLOR = -1, 0, 1
+
+
+def decode(content: bytes | bytearray | memoryview, flag: int = COLOR) -> np.ndarray | None:
+    """The image in ``content``, None when it is none.
+
+    ``flag`` as in OpenCV: 1 three colours, 0 gray, -1 as stored, which may be uint16 and may have a fourth channel
+    (Pillow gives colours of 16 bits as uint8). Raises ``ImportError`` when neither library is there.
+    """
+    if flag not in (UNCHANGED, GRAY, COLOR):
+        raise ValueError(f"image flag is {flag!r}, expected 1 (colours), 0 (gray) or -1 (as stored)")
+    name, library = _library()
+    if not len(content):
+        return None
+    if name == "cv2":
+        return library.imdecode(np.frombuffer(content, np.uint8), flag)
+    return _pillow_decode(library, bytes(content), flag)
+
+
+def encode(image: np.ndarray, image_format: str = ".jpg", quality: int = 95) -> bytes:
+    """The bytes of ``image`` in the format of a file name's ending.
+
+    ``quality`` is 1 to 100 for JPEG and the compression level for PNG, where more than 9 means 9; other formats ignore
+    it, as in the original. Raises ``ImportError`` when neither library is there, ``ValueError`` for an unknown format.
+    """
+    name, library = _library()
+    kind = {".JPG": "JPEG", ".JPEG": "JPEG", ".PNG": "PNG"}.get(image_format.upper())
+    if name == "cv2":
+        settings = {
+            "JPEG": [library.IMWRITE_JPEG_QUALITY, quality],
+            "PNG": [library.IMWRITE_PNG_COMPRESSION, min(quality, 9)],
+        }
+        try:
+            done, content = library.imencode(image_format, image, settings.get(kind or "", []))
+        except library.error as error:
+            raise ValueError(f"image of shape {image.shape} cannot be written as {image_format}: {error}") from None
+        if not done:
+            raise ValueError(f"image of shape {image.shape} cannot be written as {image_format}")
+        return content.tobytes()
+    return _pillow_encode(library, image, image_format, kind, quality)
+
+
+def _library() -> tuple[str, ModuleType]:
+    for name, module in (("cv2", "cv2"), ("PIL", "PIL.Image")):
+        try:
+            return name, importlib.import_module(module)
+        except ImportError:
+            continue
+    raise ImportError("images need OpenCV or Pillow, neither of which is installed: pip install 'mxcompat[image]'")
+
+
+def _pillow_decode(library: Any, content: bytes, flag: int) -> np.ndarray | None:
+    operations = importlib.import_module("PIL.ImageOps")
+    try:
+        with library.open(io.BytesIO(content)) as opened:
+            opened.load()
+            image = opened if flag == UNCHANGED else operations.exif_transpose(opened)
+            return _as_opencv(image, flag)
+    except (OSError, SyntaxError, ValueError):  # what Pillow raises for content that is no (whole) image
+        return None
+
+
+def _as_opencv(image: Any, flag: int) -> np.ndarray:
+    """The pixels of a Pillow image as OpenCV would give them."""
+    if image.mode.startswith("I"):  # 16 bits a pixel
+        pixels = np.asarray(image).astype(np.uint16)
+        if flag == UNCHANGED:
+            return pixels
+        pixels = (pixels >> 8).astype(np.uint8)
+        return pixels if flag == GRAY else np.repeat(pixels[:, :, None], 3, axis=2)
+    if flag == UNCHANGED:
+        if image.mode in ("1", "L"):
+            return np.asarray(image.convert("L")).copy()
+        transparent = image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info
+        mode = "RGBA" if transparent else "RGB"
+    else:
+        mode = "L" if flag == GRAY else "RGB"
+    pixels = np.asarray(image.convert(mode))
+    return pixels.copy() if pixels.ndim == 2 else _swap_colors(pixels)
+
+
+def _swap_colors(pixels: np.ndarray) -> np.ndarray:
+    """Red and blue exchanged; alpha, if there, stays the last."""
+    order = [2, 1, 0, *range(3, pixels.shape[2])]
+    return np.ascontiguousarray(pixels[:, :, order])
+
+
+def _pillow_encode(library: Any, image: np.ndarray, image_format: str, kind: str | None, quality: int) -> bytes:
+    if image.dtype != np.uint8 or image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] not in (1, 3, 4)):
+        raise ValueError(
+            f"image of shape {image.shape} and type {image.dtype} cannot be written, "
+            "expected uint8 and (H, W), (H, W, 1), (H, W, 3) or (H, W, 4)"
+        )
+    if image.ndim == 3:
+        image = image[:, :, 0] if image.shape[2] == 1 else _swap_colors(image)
+    if kind == "JPEG" and image.ndim == 3:
+        image = np.ascontiguousarray(image[:, :, :3])
+    kind = kind or library.registered_extensions().get(image_format.lower())
+    if kind is None:
+        raise ValueError(f"image format {image_format!r} is unknown")
+    settings: dict[str, int] = {"JPEG": {"quality": quality}, "PNG": {"compress_level": min(quality, 9)}}.get(kind, {})
+    stream = io.BytesIO()
+    library.fromarray(image).save(stream, format=kind, **settings)
+    return stream.getvalue()

@@ -1,0 +1,208 @@
+"""RecordIO (``.rec``), its index (``.idx``) and the header of image records, as bytes.
+
+A record is stored as one or more parts::
+
+    u32 magic, u32 (flag << 29 | length), payload, zeros up to a multiple of 4
+
+Flag 0 is a whole record; 1, 2 and 3 are the first, a middle and the last part of a record that was cut wherever the
+magic itself stands at a multiple of 4 in its payload; those four bytes are left out and put back on reading.
+"""
+
+from __future__ import annotations
+
+import numbers
+import os
+import struct
+from collections import namedtuple
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from mxcompat.base import MXNetError
+
+__all__ = ["IRHeader", "RecordReader", "RecordWriter", "pack", "read_index", "record_chunks", "unpack"]
+
+MAGIC = 0xCED7230A
+MAGIC_BYTES = struct.pack("<I", MAGIC)
+MAX_LENGTH = (1 << 29) - 1
+WHOLE, FIRST, MIDDLE, LAST = range(4)
+_PART = struct.Struct("<II")
+_HEADER = struct.Struct("<IfQQ")
+
+# ``label`` is a number, or the labels as an array; ``id`` identifies the record, ``id2`` holds its higher bits.
+# Compat: it prints as HEADER.
+IRHeader = namedtuple("HEADER", ["flag", "label", "id", "id2"])  # type: ignore[name-match]
+IRHeader.__qualname__ = "IRHeader"  # under which pickle finds it
+
+
+class RecordReader:
+    """Reads the records of a file one after another, from any position a record starts at."""
+
+    def __init__(self, path: str | os.PathLike):
+        self.path = os.fspath(path)
+        try:
+            self.stream = open(path, "rb")  # noqa: SIM115  closed by close()
+        except OSError as error:
+            raise MXNetError(f"{self.path}: cannot be read: {error.strerror}") from error
+
+    def close(self) -> None:
+        self.stream.close()
+
+    def tell(self) -> int:
+        """Offset of the next record in bytes."""
+        return self.stream.tell()
+
+    def seek(self, offset: int) -> None:
+        """Goes to the record at ``offset``, given in bytes."""
+        self.stream.seek(offset)
+
+    def read(self) -> bytes | None:
+        """The next record, None at the end of the file; ``MXNetError`` with the offset for a damaged one."""
+        start = self.stream.tell()
+        part = self._part()
+        if part is None:
+            return None
+        flag, content = part
+        if flag == WHOLE:
+            return content
+        if flag != FIRST:
+            raise self._error(start, f"a record cannot start with a part of flag {flag}")
+        pieces = [content]
+        while flag != LAST:
+            offset = self.stream.tell()
+            part = self._part()
+            if part is None:
+                raise self._error(offset, f"truncated: the record of offset {start} ends without its last part")
+            flag, content = part
+            if flag not in (MIDDLE, LAST):
+                raise self._error(offset, f"a part of flag {flag} inside the record of offset {start}")
+            pieces.append(content)
+        return MAGIC_BYTES.join(pieces)
+
+    def __iter__(self) -> Iterator[bytes]:
+        """The records from here to the end."""
+        return iter(self.read, None)
+
+    def _part(self) -> tuple[int, bytes] | None:
+        head = self.stream.read(_PART.size)
+        if not head:
+            return None
+        offset = self.stream.tell() - len(head)
+        if len(head) < _PART.size:
+            raise self._error(offset, f"truncated: the head of a part takes {_PART.size} bytes, {len(head)} are left")
+        magic, word = _PART.unpack(head)
+        if magic != MAGIC:
+            raise self._error(offset, f"no record starts here: found {magic:#010x}, expected {MAGIC:#010x}")
+        length = word & MAX_LENGTH
+        padded = length + -length % 4
+        content = self.stream.read(padded)
+        if len(content) < padded:
+            raise self._error(offset, f"truncated: the part takes {padded} bytes, {len(content)} are left")
+        return word >> 29, content[:length] if padded > length else content
+
+    def _error(self, offset: int, problem: str) -> MXNetError:
+        return MXNetError(f"{self.path}: offset {offset}: {problem}")
+
+
+class RecordWriter:
+    """Writes records one after another into a new file."""
+
+    def __init__(self, path: str | os.PathLike):
+        self.path = os.fspath(path)
+        try:
+            self.stream = open(path, "wb")  # noqa: SIM115  closed by close()
+        except OSError as error:
+            raise MXNetError(f"{self.path}: cannot be written: {error.strerror}") from error
+
+    def close(self) -> None:
+        self.stream.close()
+
+    def tell(self) -> int:
+        """Offset in bytes at which the next record will start."""
+        return self.stream.tell()
+
+    def write(self, payload: bytes | bytearray | memoryview) -> None:
+        """Appends a record of less than 512 MiB."""
+        self.stream.writelines(record_chunks(payload))
+
+
+def record_chunks(payload: bytes | bytearray | memoryview) -> list[bytes]:
+    """The pieces of a stored record; ``MXNetError`` for one that is too long for the format."""
+    payload = bytes(payload)
+    if len(payload) > MAX_LENGTH:
+        raise MXNetError(f"a record has {len(payload)} bytes, the format holds at most {MAX_LENGTH}")
+    pieces = _cut(payload)
+    chunks = []
+    for index, piece in enumerate(pieces):
+        if len(pieces) == 1:
+            flag = WHOLE
+        else:
+            flag = FIRST if index == 0 else LAST if index == len(pieces) - 1 else MIDDLE
+        chunks += [_PART.pack(MAGIC, flag << 29 | len(piece)), piece, bytes(-len(piece) % 4)]
+    return chunks
+
+
+def _cut(payload: bytes) -> list[bytes]:
+    """The payload without the magics that stand at multiples of 4, cut where they stood."""
+    pieces = []
+    start = place = 0
+    while (place := payload.find(MAGIC_BYTES, place)) >= 0:
+        if place % 4:
+            place += 1
+            continue
+        pieces.append(payload[start:place])
+        start = place = place + 4
+    return [*pieces, payload[start:]]
+
+
+def read_index(path: str | os.PathLike, key_type: Callable[[str], Any] = int) -> list[tuple[Any, int]]:
+    """Keys and byte offsets of an ``.idx`` file, in file order; empty lines are passed over.
+
+    Raises ``ValueError`` naming the line that is not a key, a TAB and an offset.
+    """
+    entries = []
+    with open(path, encoding="utf-8") as stream:
+        for number, line in enumerate(stream, 1):
+            fields = line.strip().split("\t")
+            if fields == [""]:
+                continue
+            try:
+                entries.append((key_type(fields[0]), int(fields[1])))
+            except (ValueError, IndexError):
+                raise ValueError(
+                    f"{os.fspath(path)}: line {number}: expected a key, a TAB and an offset, found {line!r}"
+                ) from None
+    return entries
+
+
+def pack(header: Any, s: bytes) -> bytes:
+    """A record of the header (flag, label, id, id2) and the payload ``s``.
+
+    A number as label is stored in the header, with flag 0 whatever was given. Labels as a list or an array are stored
+    as float32 between header and payload, with their number as flag.
+    """
+    header = IRHeader(*header)
+    labels = b""
+    if isinstance(header.label, numbers.Number):
+        header = header._replace(flag=0)
+    else:
+        array = np.asarray(header.label, dtype="<f4")
+        header, labels = header._replace(flag=array.size, label=0), array.tobytes()
+    return _HEADER.pack(*header) + labels + s
+
+
+def unpack(s: bytes) -> tuple[Any, bytes]:
+    """The header and the payload of a record that ``pack`` made; several labels come as a float32 array.
+
+    Raises ``struct.error`` for a record shorter than a header, ``ValueError`` for one shorter than its labels.
+    """
+    if len(s) < _HEADER.size:
+        raise struct.error(f"a record of {len(s)} bytes is shorter than its header of {_HEADER.size} bytes")
+    header, payload = IRHeader(*_HEADER.unpack_from(s)), s[_HEADER.size :]
+    if not header.flag:
+        return header, payload
+    size = 4 * header.flag
+    if len(payload) < size:
+        raise ValueError(f"a record announces {header.flag} labels of 4 bytes, {len(payload)} bytes follow its header")
+    return header._replace(label=np.frombuffer(payload, "<f4", header.flag)), payload[size:]
