@@ -1,8 +1,8 @@
 """Recorded results in one small file: an index and one flat array for each element type.
 
 A golden file is an ``.npz`` archive. Entry ``index`` is UTF-8 JSON ``{"format": n, "rows": {id: {"facts": ...,
-"arrays": {key: [type, offset, shape]}}}}``; every other entry is named after an element type and holds the values of all
-arrays of that type, one after the other; equal arrays are stored once. The bytes depend on the contents alone.
+"arrays": {key: [type, offset, shape]}}}}``; every other entry is named after an element type and holds the values of
+all arrays of that type, one after the other; equal arrays are stored once. The bytes depend on the contents alone.
 """
 
 from __future__ import annotations

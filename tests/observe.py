@@ -14,9 +14,9 @@ PARTIAL_INPUTS = 6  # partial inference starts from each of the first so many in
 
 
 def find(module: Any, path: str) -> Any:
-    """The function at a dotted path below ``mx.sym`` or ``mx.nd``."""
+    """The function at a dotted path below ``mx.sym`` or ``mx.nd``, None where there is none."""
     for part in path.split("."):
-        module = getattr(module, part)
+        module = getattr(module, part, None)
     return module
 
 
@@ -36,7 +36,10 @@ def compose(mx: Any, row: Case) -> Any:
 
 
 def observe(mx: Any, row: Case) -> Result:
-    """Everything that is recorded of a row."""
+    """Everything that is recorded of a row. ``LookupError`` when a face has no such operator."""
+    for face in row.faces:
+        if find(getattr(mx, face), row.op) is None:
+            raise LookupError(f"mx.{face} has no {row.op}; say so with faces=")
     if isinstance(row, Bad):
         return Result({"errors": {face: raised(mx, row, face) for face in row.faces}}, {})
     if isinstance(row, Sampled):
@@ -45,7 +48,7 @@ def observe(mx: Any, row: Case) -> Result:
     facts, arrays = {}, {}  # type: dict[str, Any], dict[str, np.ndarray]
     if "sym" in row.faces:
         facts.update(symbol_facts(mx, row, compose(mx, row)))
-        arrays.update(run_symbol(mx, row, compose(mx, row)))
+        arrays.update(run_symbol(mx, row))
     if "nd" in row.faces:
         arrays.update(run_imperative(mx, row))
     return Result(facts, arrays)
@@ -128,11 +131,11 @@ def bind(mx: Any, row: Case, symbol: Any, gradients: list[str]) -> Any:
     return executor
 
 
-def run_symbol(mx: Any, row: Row, symbol: Any) -> dict[str, np.ndarray]:
+def run_symbol(mx: Any, row: Row) -> dict[str, np.ndarray]:
     """Outputs, gradients and auxiliary states after one forward and backward, and arguments that these changed."""
     arrays = row.arrays()
     gradients = row.gradient_names(arrays)
-    executor = bind(mx, row, symbol, gradients)
+    executor = bind(mx, row, compose(mx, row), gradients)
     executor.forward(is_train=row.train)
     outputs = [output.asnumpy() for output in executor.outputs]
     if gradients:

@@ -2,8 +2,9 @@
 
     python tests/record.py [--all] [--check] [family ...]
 
-Without families every ``tests/ops/test_<family>.py`` that has a table is recorded into ``tests/golden/ops/<family>.npz``.
-Rows that are recorded already stay as they are (``--all`` records them again), rows that left the table are dropped.
+Without families every ``tests/ops/test_<family>.py`` that has a table is recorded, into
+``tests/golden/ops/<family>.npz``. Rows that are recorded already stay as they are (``--all`` records them again), rows
+that left the table are dropped.
 ``--check`` writes nothing and says where the oracle disagrees with the record. Rows are evaluated in a worker process,
 which is started again behind a row that kills it. Exit status 1 when a row could not be recorded.
 """
@@ -107,7 +108,7 @@ def mistake(row: Case, outcome: Any) -> str:
     if isinstance(row, Bad) and set(outcome.facts["errors"].values()) == {"none"}:
         return "the original raises nothing here; declare error=... when mxcompat should"
     if outcome.size > golden_store.ROW_LIMIT:
-        return f"the results take {outcome.size} bytes, at most {golden_store.ROW_LIMIT} are allowed; use smaller inputs"
+        return f"the results take {outcome.size} bytes, more than {golden_store.ROW_LIMIT}; use smaller inputs"
     return ""
 
 

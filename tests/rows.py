@@ -105,9 +105,9 @@ def canonical(value: Any) -> str:
 class Case:
     """What all kinds of rows share: an operator under mx.sym / mx.nd, named inputs and parameters.
 
-    ``op`` is the path below ``mx.sym`` and ``mx.nd`` (``"contrib.Proposal"``). ``inputs`` maps names to specs, in order;
-    inputs named ``arg0``, ``arg1``, … are passed by position, others by keyword. ``faces`` says where the operator
-    exists. ``name=None`` keeps the row from passing ``name=`` to the symbol (functions that take none).
+    ``op`` is the path below ``mx.sym`` and ``mx.nd`` (``"contrib.Proposal"``). ``inputs`` maps names to specs, in
+    order; inputs named ``arg0``, ``arg1``, … are passed by position, others by keyword. ``faces`` says where the
+    operator exists. ``name=None`` keeps the row from passing ``name=`` to the symbol (functions that take none).
     """
 
     kind = ""

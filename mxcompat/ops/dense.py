@@ -18,7 +18,8 @@ def _fully_connected_inputs(params: Params) -> tuple[str, ...]:
 def _fully_connected_shape(params: Params, ins: list, outs: list) -> tuple[list, list]:
     data, hidden = ins[0], params.num_hidden
     if data is None:
-        return [None, *merge_inputs(("weight", "bias"), ins[1:], ((hidden, -1), (hidden,))[: len(ins) - 1])], outs
+        expected = ((hidden, -1), (hidden,))[: len(ins) - 1]
+        return [None, *merge_inputs(("weight", "bias")[: len(ins) - 1], ins[1:], expected)], outs
     if not data:
         raise MXNetError("data must have at least one dimension")
     features = data[1:] if params.flatten else data[-1:]
@@ -29,7 +30,7 @@ def _fully_connected_shape(params: Params, ins: list, outs: list) -> tuple[list,
     if params.flatten and output is not None:  # the batch size is known to the output's consumer: begin states
         data = (output[0] if data[0] == -1 else data[0], *data[1:])
     expected = (data, (hidden, width), (hidden,))[: len(ins)]
-    return merge_inputs(("data", "weight", "bias"), ins, expected), [output]
+    return merge_inputs(("data", "weight", "bias")[: len(ins)], ins, expected), [output]
 
 
 @register("FullyConnected", ("_sparse_FullyConnected",), infer_shape=_fully_connected_shape, active=_fully_connected_inputs)

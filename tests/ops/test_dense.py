@@ -3,6 +3,8 @@
 from tests.harness import Bad, Row, ints, rows_test
 
 HIDDEN = {"num_hidden": 4}
+EMBEDDING = {"input_dim": 5, "output_dim": 4}
+DOUBLE = dict(EMBEDDING, dtype="float64")
 
 ROWS = [
     Row("FullyConnected", {"data": (3, 5), "weight": (4, 5), "bias": (4,)}, HIDDEN, compile=True),
@@ -14,22 +16,9 @@ ROWS = [
     Bad("FullyConnected", {"data": (3, 5), "weight": (4, 6), "bias": (4,)}, HIDDEN),
     Bad("FullyConnected", {"data": (3, 5), "weight": (4, 5), "bias": (4,)}, {"num_hidden": 0}),
     Bad("FullyConnected", {"data": (3, 5), "weight": (4, 5), "bias": (4,)}, {"hidden": 4}, match="hidden"),
-    Row("Embedding", {"data": ints((2, 3), 0, 5), "weight": (5, 4)}, {"input_dim": 5, "output_dim": 4}, grad=("weight",)),
-    Row(
-        "Embedding",
-        {"data": ints((7,), -2, 8, "int32"), "weight": (5, 4)},
-        {"input_dim": 5, "output_dim": 4},
-        grad=("weight",),
-        tag="clipped",
-    ),
-    Row(
-        "Embedding",
-        {"data": ints((2, 2), 0, 5), "weight": (5, 4)},
-        {"input_dim": 5, "output_dim": 4, "dtype": "float64"},
-        dtype="float64",
-        grad=("weight",),
-        compile=True,
-    ),
+    Row("Embedding", {"data": ints((2, 3), 0, 5), "weight": (5, 4)}, EMBEDDING, grad=("weight",)),
+    Row("Embedding", {"data": ints((7,), -2, 8, "int32"), "weight": (5, 4)}, EMBEDDING, grad=("weight",)),
+    Row("Embedding", {"data": ints((2, 2), 0, 5), "weight": (5, 4)}, DOUBLE, dtype="float64", grad=("weight",)),
     Row("dot", {"lhs": (3, 4), "rhs": (4, 2)}, compile=True),
     Row("dot", {"lhs": (4,), "rhs": (4,)}),
     Row("dot", {"lhs": (2, 3, 4), "rhs": (4, 2)}),
