@@ -491,6 +491,8 @@ def _from_record(record: Any) -> NDArray:
     """The array of a file record; the stored context is information only."""
     if record.stype != "default":
         raise MXNetError(f"array of storage type {record.stype!r} cannot be loaded: only dense arrays are supported")
+    if record.data is None:
+        raise MXNetError("an array without memory (never allocated) cannot be loaded")
     if record.dtype == "bfloat16":
         tensor = torch.from_numpy(np.array(record.data).view(np.int16)).view(torch.bfloat16)
     else:

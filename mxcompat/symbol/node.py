@@ -14,16 +14,26 @@ class Node:
     """A variable (``op`` is None) or one application of an operator.
 
     ``attrs`` holds operator parameters as the text they were given as, and user attributes as ``__name__``. ``version``
-    grows with every change of an attribute, so that caches can key on it.
+    grows with every change of an attribute, so that caches can key on it. ``mutations`` counts the operators that were
+    given this variable as an auxiliary state; ``input_versions`` is what each input's count was (files keep it).
     """
 
-    __slots__ = ("_params", "attrs", "inputs", "name", "op", "subgraphs", "version")
+    __slots__ = ("_params", "attrs", "input_versions", "inputs", "mutations", "name", "op", "subgraphs", "version")
 
-    def __init__(self, op: Operator | None, name: str, attrs: dict[str, str], inputs: Sequence[Entry] = ()):
+    def __init__(
+        self,
+        op: Operator | None,
+        name: str,
+        attrs: dict[str, str],
+        inputs: Sequence[Entry] = (),
+        input_versions: Sequence[int] | None = None,
+    ):
         self.op, self.name, self.attrs, self.inputs = op, name, attrs, tuple(inputs)
         self.version = 0
         self.subgraphs: tuple = ()
         self._params: tuple[int, Params] | None = None
+        self.mutations = 0
+        self.input_versions = tuple(input_versions) if input_versions is not None else self._read_versions()
 
     def __repr__(self) -> str:
         return f"<Node {self.op.name if self.op else 'variable'} {self.name}>"
@@ -41,6 +51,12 @@ class Node:
         """Write one attribute."""
         self.attrs[key] = value
         self.version += 1
+
+    def _read_versions(self) -> tuple[int, ...]:
+        """Count this node's own changes of its auxiliary states, and note the counts."""
+        for position in self.aux_inputs():
+            self.inputs[position][0].mutations += 1
+        return tuple(child.mutations for child, _ in self.inputs)
 
     def num_outputs(self) -> int:
         return 1 if self.op is None else self.op.num_outputs(self.params)
@@ -114,7 +130,8 @@ def copy_graph(heads: Sequence[Entry], replace: dict[int, Entry] | None = None) 
     for node in topological(heads):
         if id(node) in replace:
             continue
-        copy = Node(node.op, node.name, dict(node.attrs), [moved(entry) for entry in node.inputs])
+        copy = Node(node.op, node.name, dict(node.attrs), [moved(entry) for entry in node.inputs], node.input_versions)
+        copy.mutations = node.mutations
         copy.subgraphs = node.subgraphs
         copies[id(node)] = copy
     return [moved(entry) for entry in heads]

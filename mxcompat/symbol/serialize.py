@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Sequence
 
@@ -10,9 +9,6 @@ from mxcompat.base import MXNetError
 from mxcompat.formats import symbol_json
 from mxcompat.ops import registry
 from mxcompat.symbol.node import Entry, Node, is_user_attribute, topological
-
-logger = logging.getLogger(__name__)
-
 
 def to_json(heads: Sequence[Entry]) -> str:
     """The JSON text of a graph."""
@@ -23,7 +19,7 @@ def to_json(heads: Sequence[Entry]) -> str:
             "null" if node.op is None else node.op.name,
             node.name,
             node.attrs,
-            [(place[id(child)], index, 0) for child, index in node.inputs],
+            [(place[id(child)], index, v) for (child, index), v in zip(node.inputs, node.input_versions)],
             subgraphs=list(node.subgraphs),
         )
         for node in order
@@ -58,8 +54,6 @@ def _variable_attrs(op_name: str, attrs: dict[str, str], place: int) -> dict[str
 
 
 def _build(graph: symbol_json.GraphData) -> list[Entry]:
-    if graph.version > symbol_json.CURRENT_VERSION:
-        logger.warning("%s was written by a later version (%d) than 1.9.1", graph.source, graph.version)
     graph = symbol_json.upgrade(graph, _input_names, _variable_attrs)
     nodes: list[Node] = []
     for data in graph.nodes:
@@ -69,7 +63,7 @@ def _build(graph: symbol_json.GraphData) -> list[Entry]:
             if op is None:
                 raise MXNetError(f"{graph.source}: node {data.name}: operator {data.op!r} is not registered")
         inputs = [(nodes[source], index) for source, index, *_ in data.inputs]
-        node = Node(op, data.name, dict(data.attrs), inputs)
+        node = Node(op, data.name, dict(data.attrs), inputs, [version for _, _, version in data.inputs])
         node.subgraphs = tuple(data.subgraphs)
         _check(node, graph.source)
         nodes.append(node)
@@ -102,7 +96,7 @@ def without_amp_cast(heads: Sequence[Entry]) -> list[Entry]:
             for index, entry in enumerate(node.inputs):
                 moved[id(node), index] = follow(entry)
             continue
-        copy = Node(node.op, node.name, dict(node.attrs), [follow(entry) for entry in node.inputs])
+        copy = Node(node.op, node.name, dict(node.attrs), [follow(e) for e in node.inputs], node.input_versions)
         copy.subgraphs = node.subgraphs
         for index in range(node.num_outputs()):
             moved[id(node), index] = (copy, index)

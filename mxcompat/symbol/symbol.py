@@ -43,8 +43,8 @@ class Symbol:
     __slots__ = ("__weakref__", "_heads")
     __array_priority__ = 1000.0
 
-    def __init__(self, heads: Sequence[Entry]):
-        self._heads = list(heads)
+    def __init__(self, heads: Sequence[Entry] | None = None):
+        self._heads = list(heads or ())
 
     # -- what it is ---------------------------------------------------------------------------------------------
 
@@ -131,7 +131,7 @@ class Symbol:
         return Symbol(copy_graph(self._heads))
 
     def __reduce__(self) -> tuple:
-        return Symbol, ([],), self.__getstate__()
+        return Symbol, (None,), self.__getstate__()
 
     def __getstate__(self) -> dict[str, Any]:
         return {"handle": self.tojson()}

@@ -1,0 +1,242 @@
+"""NDArray: views, assignment, arithmetic, files (semantics.md, 12 to 22, 36, 101 to 115)."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+import numpy as np
+import pytest
+
+import mxcompat as mx
+from mxcompat.base import MXNetError
+
+nd = mx.nd
+
+
+def test_views_share_memory_and_the_rest_copies() -> None:
+    a = nd.zeros((2, 3))
+    a[0][:] = 1
+    a[1:2][:] = 2
+    b = a.reshape((6,))
+    b[0:1] = 9
+    a[:, 1][:] = 7
+    assert a.asnumpy().tolist() == [[9, 1, 1], [2, 2, 2]]
+    part = a[0, 1:3]
+    part[:] = 5
+    assert a.asnumpy().tolist() == [[9, 5, 5], [2, 2, 2]]
+
+
+def test_copies_are_independent_and_detach_shares() -> None:
+    a = nd.zeros((2,))
+    a.copy()[:] = 1
+    a.asnumpy()[:] = 5
+    a.detach()[:] = 3
+    assert a.asnumpy().tolist() == [3, 3]
+
+
+def test_assignment_casts_and_broadcasts() -> None:
+    a = nd.zeros((2, 2), dtype="int32")
+    b = a
+    a[:] = 2.7
+    assert b.asnumpy().tolist() == [[2, 2], [2, 2]]
+    a[:] = np.array([1, 2])
+    assert b.asnumpy().tolist() == [[1, 2], [1, 2]]
+    a[0, 1] = nd.array([9])
+    a[nd.array([1])] = 3
+    assert b.asnumpy().tolist() == [[1, 9], [3, 3]]
+    with pytest.raises(ValueError, match="broadcast"):
+        a[:] = nd.ones((2, 3))
+    with pytest.raises(TypeError):
+        a[:] = "text"
+
+
+def test_in_place_arithmetic_keeps_the_handle() -> None:
+    a = nd.ones((2,))
+    b = a
+    a += 1
+    a *= b
+    assert a is b
+    assert b.asnumpy().tolist() == [4, 4]
+
+
+def test_truth_and_scalars() -> None:
+    assert bool(nd.array([2]))
+    with pytest.raises(ValueError, match="ambiguous"):
+        bool(nd.ones((2,)))
+    with pytest.raises(ValueError, match="not a scalar"):
+        nd.ones((2,)).asscalar()
+    with pytest.raises(TypeError):
+        float(nd.ones((1,)))
+
+
+def test_shapes_without_elements() -> None:
+    with pytest.raises(MXNetError, match=r"\(0, 3\)"):
+        nd.zeros((0, 3))
+    assert nd.array([]).shape == (0,)
+    assert nd.array(3.0).shape == ()
+    x = nd.arange(24).reshape((2, 3, 4))
+    assert x[1:1].shape == (0, 3, 4)
+
+
+def test_comparison() -> None:
+    assert (nd.array([1, 2]) == 1).asnumpy().tolist() == [1, 0]
+    assert (nd.array([1, 2], dtype="int32") > 1).dtype is np.int32
+    for compare in (lambda a: a == None, lambda a: a > "x"):  # noqa: E711
+        with pytest.raises(TypeError, match="not supported"):
+            compare(nd.array([1]))
+
+
+def test_text() -> None:
+    assert repr(nd.array([[1, 2], [3, 4]])) == "\n[[1. 2.]\n [3. 4.]]\n<NDArray 2x2 @cpu(0)>"
+
+
+def test_indexing() -> None:
+    x = nd.arange(24).reshape((2, 3, 4))
+    shapes = [x[0, 1].shape, x[0, 1, 2].shape, x[..., 1].shape, x[:, None].shape, x[[0, 1]].shape, x[::-1].shape]
+    assert shapes == [(4,), (1,), (2, 3), (2, 1, 3, 4), (2, 3, 4), (2, 3, 4)]
+    assert x[::-1].asnumpy().tolist() == x.asnumpy()[::-1].tolist()
+    assert x[:, ::-2, 1:3].asnumpy().tolist() == x.asnumpy()[:, ::-2, 1:3].tolist()
+    assert nd.array([10, 20, 30])[nd.array([1, 0, 1])].asnumpy().tolist() == [20, 10, 20]
+    for key, text in ((2, "out of bounds"), ((0, 0, 0, 0), "too many")):
+        with pytest.raises(IndexError, match=text):
+            x[key]
+    with pytest.raises(ValueError, match="slicing"):
+        x["a"]
+    assert [row.shape for row in nd.ones((2, 3))] == [(3,), (3,)]
+
+
+def test_types_of_new_arrays() -> None:
+    sources: list[Any] = [[1, 2], np.array([1, 2]), np.array([1.0]), np.array([1], "uint8"), np.array([1.0], "float16")]
+    assert {nd.array(x).dtype for x in sources} == {np.float32}
+    assert nd.array(nd.ones((1,), dtype="int32")).dtype is np.int32
+    assert nd.arange(3).dtype is np.float32
+    assert nd.arange(0, 2, 0.5, repeat=2).asnumpy().tolist() == [0, 0, 0.5, 0.5, 1, 1, 1.5, 1.5]
+    with pytest.raises(TypeError, match="array like"):
+        nd.array(object())
+
+
+def test_no_promotion_and_integer_rules() -> None:
+    with pytest.raises(MXNetError, match="float64"):
+        nd.ones((2,)) + nd.ones((2,), dtype="float64")
+    ints = nd.array([1, 2, 3], dtype="int32")
+    found = [(x.asnumpy().tolist(), x.dtype) for x in (ints * 2, ints * 1.5, ints / 2, ints + 0.5)]
+    assert found == [([2, 4, 6], np.int32), ([1, 2, 3], np.int32), ([0, 1, 1], np.int32), ([1, 2, 3], np.int32)]
+    seven = nd.array([7, -7], dtype="int32")
+    assert (seven / nd.array([2, 2], dtype="int32")).asnumpy().tolist() == [3, -3]
+    with pytest.raises(MXNetError, match="zero"):
+        seven / nd.array([0, 1], dtype="int32")
+
+
+def test_broadcasting_and_reflected_operators() -> None:
+    assert (nd.ones((2, 3)) + nd.ones((1, 3))).shape == (2, 3)
+    with pytest.raises(MXNetError, match="broadcast"):
+        nd.ones((2, 3)) + nd.ones((2, 2))
+    a = nd.array([1.0, 4.0])
+    assert [(3 - a).asnumpy().tolist(), (8 / a).asnumpy().tolist(), (2**a).asnumpy().tolist(), (5 % a).asnumpy().tolist()] == [
+        [2, -1],
+        [8, 2],
+        [2, 16],
+        [0, 1],
+    ]
+
+
+def test_contexts() -> None:
+    a = nd.ones((2,))
+    assert a.as_in_context(mx.cpu(0)) is a
+    assert a.copyto(mx.cpu(0)) is not a
+    assert str((nd.ones((2,), ctx=mx.cpu(1)) + a).context) == "cpu(1)"
+    with mx.Context("cpu", 1):
+        assert str(mx.current_context()) == "cpu(1)"
+        assert str(nd.ones((1,)).context) == "cpu(1)"
+    assert mx.cpu(0) != mx.cpu(1)
+    assert repr(mx.gpu(2)) == "gpu(2)"
+
+
+@pytest.mark.skipif(mx.context.num_gpus() > 0, reason="needs a machine without CUDA")
+def test_allocating_on_a_missing_gpu() -> None:
+    with pytest.raises(MXNetError, match=r"gpu\(0\).*--device cpu"):
+        nd.zeros((2, 3), ctx=mx.gpu(0))
+    with pytest.raises(RuntimeError, match=r"gpu\(0\)"):
+        mx.sym.exp(mx.sym.Variable("a")).simple_bind(mx.gpu(0), a=(2,))
+
+
+def test_copyto_writes_into_the_target_and_keeps_its_type() -> None:
+    target = nd.zeros((2,), dtype="int32")
+    assert nd.array([1.5, 2]).copyto(target) is target
+    assert target.asnumpy().tolist() == [1, 2]
+    with pytest.raises(MXNetError, match="shape"):
+        nd.ones((2,)).copyto(nd.zeros((3,)))
+
+
+def test_out_is_written_and_returned() -> None:
+    out = nd.zeros((2,))
+    assert nd.exp(nd.zeros((2,)), out=out) is out
+    assert out.asnumpy().tolist() == [1, 1]
+    for wrong in (nd.zeros((3,)), nd.zeros((2,), dtype="float64")):
+        with pytest.raises(MXNetError, match="exp"):
+            nd.exp(nd.ones((2,)), out=wrong)
+
+
+def test_call_errors() -> None:
+    with pytest.raises(MXNetError, match="FullyConnected expects 3 inputs"):
+        nd.FullyConnected(nd.ones((2, 3)), num_hidden=2)
+    with pytest.raises(MXNetError, match="foo"):
+        nd.sum(nd.ones((2,)), foo=1)
+    with pytest.raises(AssertionError, match="NDArray"):
+        nd.exp(np.ones(2))
+    assert nd.sum(nd.ones((2, 3)), 1).shape == (2,)
+
+
+def test_files_and_pickles(tmp_path: Any) -> None:
+    path = str(tmp_path / "x.nd")
+    arrays = {"a": nd.ones((2, 3)), "b": nd.array([1, 2], dtype="int64"), "c": nd.array([True, False], dtype="bool")}
+    nd.save(path, arrays)
+    loaded = nd.load(path)
+    assert {k: (v.shape, v.dtype) for k, v in loaded.items()} == {k: (v.shape, v.dtype) for k, v in arrays.items()}
+    nd.save(path, nd.ones((2,)))
+    assert isinstance(nd.load(path), list)
+    with open(path, "rb") as stream:
+        assert nd.load_frombuffer(stream.read())[0].asnumpy().tolist() == [1, 1]
+    assert pickle.loads(pickle.dumps(arrays["a"])).asnumpy().tolist() == [[1] * 3] * 2
+    with pytest.raises(MXNetError, match="missing"):
+        nd.load(str(tmp_path / "missing"))
+    with pytest.raises(TypeError):
+        nd.save(path, {1: nd.ones((1,))})
+
+
+def test_numpy_and_dlpack() -> None:
+    import torch
+
+    a = nd.array([[1, 2]])
+    assert np.asarray(a).tolist() == [[1, 2]]
+    shared = torch.from_dlpack(a)
+    shared[0, 0] = 7
+    assert a.asnumpy().tolist() == [[7, 2]]
+    assert nd.from_dlpack(torch.ones(2)).asnumpy().tolist() == [1, 1]
+    source = np.zeros(2, "float32")
+    b = nd.from_numpy(source)
+    b[:] = 4
+    assert source.tolist() == [4, 4]
+
+
+def test_recording() -> None:
+    x = nd.array([2.0])
+    x.attach_grad()
+    with mx.autograd.record():
+        y = x * x
+        assert mx.autograd.is_training()
+    y.backward()
+    assert x.grad.asnumpy().tolist() == [4]
+    with pytest.raises(MXNetError, match="Cannot differentiate"):
+        y.backward()
+    with mx.autograd.record(), pytest.raises(MXNetError, match="computational graph"):
+        x += 1
+
+
+def test_functions_have_signatures_and_documentation() -> None:
+    import inspect
+
+    assert list(inspect.signature(nd.Convolution).parameters)[:5] == ["data", "weight", "bias", "kernel", "stride"]
+    assert "kernel : tuple of int" in nd.Convolution.__doc__
+    assert "(accepted, has no effect)" in nd.Convolution.__doc__

@@ -1,0 +1,194 @@
+"""Executors: binding, gradients, outputs, reshape (semantics.md, 143 to 155)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import mxcompat as mx
+from mxcompat.base import MXNetError
+
+sym, nd, V = mx.sym, mx.nd, mx.sym.Variable
+CPU = mx.cpu()
+
+
+def ones(*shape: int, **kwargs: Any) -> Any:
+    return nd.ones(shape, **kwargs)
+
+
+def test_head_gradients() -> None:
+    ex = (V("a") * 2).bind(CPU, [nd.array([1.0])], args_grad=[nd.zeros((1,))])
+    ex.forward(is_train=True)
+    with pytest.raises(MXNetError, match="_output is not a loss"):
+        ex.backward()
+    for wrong in (ones(3), [ones(1), ones(1)]):
+        with pytest.raises(MXNetError, match="backward"):
+            ex.backward(wrong)
+    ex.backward({ex._symbol.list_outputs()[0]: ones(1)})
+    assert ex.grad_dict["a"].asnumpy().tolist() == [2]
+    loss = sym.MakeLoss(V("a") * 2).bind(CPU, [nd.array([1.0])], args_grad=[nd.zeros((1,))])
+    loss.forward(is_train=True)
+    loss.backward()
+    assert loss.grad_dict["a"].asnumpy().tolist() == [2]
+
+
+def test_grad_req_write_add_and_null() -> None:
+    net = V("a") * V("b")
+    args = {"a": nd.array([2.0]), "b": nd.array([3.0])}
+    grads = {"a": nd.array([100.0]), "b": nd.array([100.0])}
+    ex = net.bind(CPU, args, args_grad=grads, grad_req={"a": "add", "b": "write"})
+    for _ in range(2):
+        ex.forward(is_train=True)
+        ex.backward([ones(1)])
+    assert {k: v.asnumpy().tolist() for k, v in ex.grad_dict.items()} == {"a": [106], "b": [2]}
+    null = net.bind(CPU, args, args_grad=grads, grad_req="null")
+    null.forward(is_train=True)
+    null.backward([ones(1)])
+    assert grads["a"].asnumpy().tolist() == [106]
+    with pytest.raises(ValueError, match="foo"):
+        net.bind(CPU, args, args_grad=grads, grad_req="foo")
+
+
+def test_gradients_are_written_into_the_given_arrays() -> None:
+    whole = nd.zeros((3, 2))
+    ex = (V("a") * 3).bind(CPU, [ones(1, 2)], args_grad={"a": whole[1:2]})
+    ex.forward(is_train=True)
+    ex.backward(ones(1, 2))
+    assert whole.asnumpy().tolist() == [[0, 0], [3, 3], [0, 0]]
+
+
+def test_simple_bind_allocates_gradients() -> None:
+    net = sym.FullyConnected(V("data"), num_hidden=4, name="fc1")
+    full = net.simple_bind(CPU, data=(2, 3))
+    assert [k for k, v in full.grad_dict.items() if v is not None] == ["data", "fc1_weight", "fc1_bias"]
+    part = net.simple_bind(CPU, data=(2, 3), grad_req={"fc1_weight": "write"})
+    assert [k for k, v in part.grad_dict.items() if v is not None] == ["fc1_weight"]
+    with pytest.raises(RuntimeError, match="data: None"):
+        net.simple_bind(CPU)
+    with pytest.raises(RuntimeError, match="data"):
+        net.simple_bind(CPU, data=3)
+    typed = (V("a", shape=(2, 3), dtype="float64") * 2).simple_bind(CPU)
+    assert typed.arg_dict["a"].shape == (2, 3)
+    assert typed.arg_dict["a"].dtype is np.float64
+
+
+def test_backward_after_an_inference_forward() -> None:
+    a = V("a")
+    ex = (a * a).simple_bind(CPU, a=(1,))
+    ex.arg_dict["a"][:] = 3
+    ex.forward(is_train=False)
+    ex.backward(ones(1))
+    assert ex.grad_dict["a"].asnumpy().tolist() == [6]
+    drop = sym.Dropout(a, p=0.5).simple_bind(CPU, a=(3,))
+    drop.forward(is_train=False)
+    drop.backward(ones(3))
+    assert drop.grad_dict["a"].asnumpy().tolist() == [1, 1, 1]
+
+
+def test_forward_keywords_are_copied_in() -> None:
+    ex = (V("a") * 2).simple_bind(CPU, a=(2,))
+    assert ex.forward(a=nd.array([1, 2]))[0].asnumpy().tolist() == [2, 4]
+    assert ex.arg_dict["a"].asnumpy().tolist() == [1, 2]
+    with pytest.raises(TypeError, match="Unknown argument b"):
+        ex.forward(b=ones(2))
+    with pytest.raises(ValueError, match=r"Argument a, need: \(2,\), received: \(3,\)"):
+        ex.forward(a=ones(3))
+
+
+def test_arguments_are_used_by_reference() -> None:
+    a = ones(1)
+    ex = (V("a") * 2).bind(CPU, {"a": a})
+    a[:] = 5
+    assert ex.forward()[0].asnumpy().tolist() == [10]
+    assert ex.forward()[0] is ex.outputs[0]
+
+
+def test_bind_errors() -> None:
+    net = sym.elemwise_add(V("a"), V("b"), name="plus")
+    with pytest.raises(ValueError, match="`b` is missing"):
+        net.bind(CPU, {"a": ones(2)})
+    with pytest.raises(ValueError, match="expected 2"):
+        net.bind(CPU, [ones(2)])
+    with pytest.raises(MXNetError, match=r"plus.*\(2,\).*\(3,\)"):
+        net.bind(CPU, [ones(2), ones(3)])
+    with pytest.raises(MXNetError, match="plus.*float32.*float64"):
+        net.bind(CPU, [ones(2), ones(2, dtype="float64")])
+    with pytest.raises(MXNetError, match=r"b is in cpu\(1\) while binding with ctx=cpu\(0\)"):
+        net.bind(CPU, [ones(2), ones(2, ctx=mx.cpu(1))])
+    for wrong in (3, [ones(2), 3]):
+        with pytest.raises(TypeError, match="NDArrays"):
+            net.bind(CPU, wrong)
+    with pytest.raises(TypeError, match="Context"):
+        net.bind(1, [ones(2), ones(2)])
+    assert sorted(net.bind(CPU, {"a": ones(2), "b": ones(2), "zz": ones(9)}).arg_dict) == ["a", "b"]
+
+
+def test_reshape_shares_parameters() -> None:
+    ex = sym.FullyConnected(V("x"), num_hidden=2, name="f").simple_bind(CPU, x=(2, 3))
+    small = ex.reshape(x=(1, 3))
+    ex.arg_dict["f_weight"][:] = 4
+    assert small.arg_dict["f_weight"].asnumpy()[0].tolist() == [4, 4, 4]
+    small.arg_dict["x"][:] = 5
+    assert ex.arg_dict["x"].asnumpy().tolist() == [[5, 5, 5], [0, 0, 0]]
+    with pytest.raises(MXNetError, match="allow_up_sizing"):
+        ex.reshape(x=(9, 3))
+    with pytest.raises(MXNetError, match="f_weight"):
+        ex.reshape(x=(9, 5), allow_up_sizing=True)
+    assert ex.reshape(x=(9, 3), allow_up_sizing=True).outputs[0].shape == (9, 2)
+
+
+def test_dictionaries_follow_list_order() -> None:
+    ex = sym.SoftmaxOutput(sym.FullyConnected(V("data"), num_hidden=3, name="fc"), name="softmax").simple_bind(
+        CPU, data=(2, 3)
+    )
+    assert list(ex.arg_dict) == ["data", "fc_weight", "fc_bias", "softmax_label"]
+    assert list(ex.output_dict) == ["softmax_output"]
+    assert ex.outputs[0].shape == (2, 3)  # before any forward
+    assert "Total" in ex.debug_str()
+
+
+def test_copy_params_from() -> None:
+    ex = (V("a") * 2).simple_bind(CPU, a=(2,))
+    with pytest.raises(ValueError, match='"z"'):
+        ex.copy_params_from({"z": ones(2)})
+    ex.copy_params_from({"z": ones(2)}, allow_extra_params=True)
+    ex.copy_params_from({"a": nd.array([1, 2], dtype="float64")})
+    assert ex.arg_dict["a"].asnumpy().tolist() == [1, 2]
+    assert ex.arg_dict["a"].dtype is np.float32
+
+
+def test_bare_variable_output_is_the_argument() -> None:
+    a = V("a")
+    ex = sym.Group([a, a * 2]).bind(CPU, [ones(2)], args_grad=[nd.zeros((2,))])
+    ex.forward(is_train=True)
+    ex.outputs[0][:] = 7
+    assert ex.arg_dict["a"].asnumpy().tolist() == [7, 7]
+    ex.backward([ones(2), ones(2)])
+    assert ex.grad_dict["a"].asnumpy().tolist() == [3, 3]
+
+
+def test_graph_module_is_printable() -> None:
+    ex = sym.FullyConnected(V("x"), num_hidden=2, name="my-fc").simple_bind(CPU, x=(2, 3))
+    ex.forward()
+    assert "num_hidden = 2" in ex.graph_module.code
+    names = {node.meta.get("mxnet_name") for node in ex.graph_module.graph.nodes}
+    assert {"x", "my-fc", "my-fc_weight"} <= names
+
+
+def test_failing_values_name_the_symbol() -> None:
+    ex = sym.take(V("a"), V("i"), mode="raise", name="t").bind(CPU, [ones(2), nd.array([5])])
+    with pytest.raises(MXNetError, match="out of bound"):
+        ex.forward()[0].asnumpy()
+
+
+def test_group_contexts_place_arguments() -> None:
+    with mx.AttrScope(ctx_group="d1"):
+        a = V("a") * 2
+    with mx.AttrScope(ctx_group="d2"):
+        b = a + 1
+    ex = b.simple_bind(CPU, group2ctx={"d1": mx.cpu(1), "d2": mx.cpu(2)}, a=(2,))
+    ex.arg_dict["a"][:] = 3
+    assert ex.forward()[0].asnumpy().tolist() == [7, 7]
+    assert str(ex.arg_dict["a"].context) == "cpu(1)"
