@@ -111,8 +111,8 @@ def softmin(
 class _InstanceSoftmax(torch.autograd.Function):
     """Softmax along the last axis.
 
-    Compat: the gradient is output * (head - total), where total sums head * output over the whole sample, not over the
-    last axis alone; on two-dimensional data these are the same.
+    Compat: the gradient is output * (head - total), where total sums head * output over axis 1, not over the last axis;
+    on two-dimensional data these are the same.
     """
 
     @staticmethod
@@ -124,7 +124,7 @@ class _InstanceSoftmax(torch.autograd.Function):
     @staticmethod
     def backward(ctx, head):
         (output,) = ctx.saved_tensors
-        total = (head * output).sum(list(range(1, output.ndim)), keepdim=True)
+        total = (head * output).sum(1, keepdim=True)
         return output * (head - total)
 
 
