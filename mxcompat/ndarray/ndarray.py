@@ -286,6 +286,9 @@ class NDArray:
             if view.ndim == 0:
                 return self._view(lambda t: indexing.basic_view(t, key).reshape(1))
             if view.is_contiguous():
+                if self._tape is None:
+                    _share(self._data)
+                    return _wrap(view, self._ctx)
                 return self._view(lambda t: indexing.basic_view(t, key))
             return self._taken(lambda t: indexing.basic_view(t, key))
         positions = indexing.advanced_key(self._data, key)

@@ -327,6 +327,7 @@ class Operator:
         self.inputs, self.params, self.takes_mode, self.takes_device = _read_signature(fn, variadic)
         self.target = fn if check is None else _with_check(fn, check)
         self._parsed: dict[tuple, Params] = {}
+        self.accepted: dict[tuple, Params] = {}  # calls whose shapes and types passed the rules (nd face)
         self._defaults = {p.name: p.default for p in self.params.values() if not p.required}
 
     def __repr__(self) -> str:
