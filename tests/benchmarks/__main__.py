@@ -1,0 +1,72 @@
+"""Run the workloads on all sides in turn and print medians and ratios.
+
+    python -m tests.benchmarks [--oracle PYTHON] [--rounds N] [--threads N] [--only TEXT]
+
+``--oracle`` is an interpreter that has real MXNet 1.9.1; without it that column stays empty. Each measurement is a fresh
+process; ratios are taken within a round, their median is printed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.benchmarks.workloads import WORKLOADS
+
+SCRIPT = Path(__file__).with_name("workloads.py")
+
+
+def measure(python: str, side: str, name: str, threads: int) -> float:
+    """Seconds a call of one workload on one side."""
+    environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "PYTHONPATH": str(SCRIPT.parents[2])}
+    found = subprocess.run(
+        [python, str(SCRIPT), side, name], env=environment, check=True, capture_output=True, text=True
+    )
+    return float(found.stdout.split()[-1])
+
+
+def show(seconds: float | None) -> str:
+    """A time with a unit that fits."""
+    if seconds is None:
+        return "-"
+    for unit, scale in (("s", 1.0), ("ms", 1e-3)):
+        if seconds >= scale:
+            return f"{seconds / scale:.3g} {unit}"
+    return f"{seconds * 1e6:.3g} us"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__.split("\n")[0])
+    parser.add_argument("--oracle", metavar="PYTHON", help="interpreter with real MXNet")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--only", default="", help="workloads whose name contains this")
+    options = parser.parse_args()
+    print("| workload | mxcompat | MXNet | MXNet / mxcompat | PyTorch by hand | mxcompat / PyTorch |")
+    print("|---|---|---|---|---|---|")
+    for name, (_, by_hand) in WORKLOADS.items():
+        if options.only not in name:
+            continue
+        rounds = []
+        for _ in range(options.rounds):
+            own = measure(sys.executable, "mxcompat", name, options.threads)
+            original = measure(options.oracle, "mxnet", name, options.threads) if options.oracle else None
+            hand = measure(sys.executable, "torch", name, options.threads) if by_hand else None
+            rounds.append((own, original, hand))
+        columns = [[r[i] for r in rounds if r[i] is not None] for i in range(3)]
+        medians = [statistics.median(column) if column else None for column in columns]
+        faster = statistics.median(o / m for m, o, _ in rounds) if options.oracle else None
+        against = statistics.median(m / h for m, _, h in rounds) if by_hand else None
+        print(
+            f"| {name} | {show(medians[0])} | {show(medians[1])} | {f'{faster:.2f}' if faster else '-'} "
+            f"| {show(medians[2])} | {f'{against:.2f}' if against else '-'} |",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()
