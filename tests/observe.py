@@ -141,6 +141,7 @@ def run_symbol(mx: Any, row: Row) -> dict[str, np.ndarray]:
     if gradients:
         heads = row.head_arrays([(output.shape, output.dtype.name) for output in outputs])
         executor.backward(None if heads is None else [_array(mx, head) for head in heads])
+        mx.nd.waitall()  # the original's engine does not know that backward writes auxiliary states
     found = {f"sym/output{i}": output for i, output in enumerate(outputs)}
     found.update({f"sym/grad/{name}": executor.grad_dict[name].asnumpy() for name in gradients})
     found.update({f"sym/aux/{name}": executor.aux_dict[name].asnumpy() for name in row.aux})
@@ -164,6 +165,7 @@ def run_imperative(mx: Any, row: Row) -> dict[str, np.ndarray]:
         outputs = [result.asnumpy() for result in results]
         heads = row.head_arrays([(output.shape, output.dtype.name) for output in outputs])
         mx.autograd.backward(results, None if heads is None else [_array(mx, head) for head in heads])
+        mx.nd.waitall()
     else:
         with mx.autograd.train_mode() if row.train else mx.autograd.predict_mode():
             outputs = [result.asnumpy() for result in _as_list(call(function, row, handles))]
