@@ -406,7 +406,8 @@ class Operator:
         return ("output",) if count == 1 else tuple(f"output{i}" for i in range(count))
 
     def is_loss(self, params: Params) -> bool:
-        return bool(self._loss(params) if callable(self._loss) else self._loss)
+        """Whether backward needs no head gradient: a loss ignores it, a zero gradient needs none."""
+        return self.stops_gradient or bool(self._loss(params) if callable(self._loss) else self._loss)
 
     # -- rules --------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,507 @@
+"""Elementwise operators of one array, of two arrays of one shape, and of any number of them."""
+
+import math
+from collections.abc import Callable
+
+import torch
+
+from mxcompat.base import MXNetError
+from mxcompat.ops.dtypes import TORCH_BY_NAME, fixed_output, output_from, unify
+from mxcompat.ops.registry import register
+from mxcompat.ops.schema import Bool, DType, Float, Int, Params
+from mxcompat.ops.shape import forward_rule, merge, same_shape
+
+# -- families -------------------------------------------------------------------------------------------------------
+
+
+def define(fn: Callable, name: str, doc: str) -> Callable:
+    """Give a function made from a table row the identity of a hand-written one (graphs print it)."""
+    fn.__name__ = fn.__qualname__ = name.strip("_").lower()
+    fn.__module__ = __name__
+    fn.__doc__ = doc
+    return fn
+
+
+def in_floating(function: Callable) -> Callable:
+    """``function`` of an integer array: computed in float32, then cut back to the array's own type, as C does."""
+
+    def computed(data):
+        if data.is_floating_point():
+            return function(data)
+        return function(data.to(torch.float32)).to(data.dtype)
+
+    return computed
+
+
+class _ZeroGradient(torch.autograd.Function):
+    """Forward as given; the gradient is zero everywhere (sign, floor, round, …)."""
+
+    @staticmethod
+    def forward(ctx, data, function):
+        return function(data)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return torch.zeros_like(gradient), None
+
+
+def _round_away(data):
+    """Halves away from zero."""
+    return torch.sign(data) * torch.floor(torch.abs(data) + 0.5)
+
+
+def _rint(data):
+    """Halves down, unlike torch.round."""
+    return torch.ceil(data - 0.5)
+
+
+def _gamma(data):
+    """The gamma function; its sign for negative arguments alternates between the poles."""
+    magnitude = torch.exp(torch.lgamma(data))
+    negative = (data < 0) & (torch.remainder(torch.floor(data), 2) == 1)
+    return torch.where(negative, -magnitude, magnitude)
+
+
+def _cbrt(data):
+    return torch.sign(data) * torch.pow(torch.abs(data), 1 / 3)
+
+
+#: name -> (function, text, and True where the gradient is zero); integer arrays go through float32
+_UNARY: dict[str, tuple[Callable, str, bool]] = {
+    "abs": (torch.abs, "|x|; the gradient at 0 is 0.", False),
+    "arccos": (torch.arccos, "Inverse cosine in [0, pi].", False),
+    "arccosh": (torch.arccosh, "Inverse hyperbolic cosine.", False),
+    "arcsin": (torch.arcsin, "Inverse sine in [-pi/2, pi/2].", False),
+    "arcsinh": (torch.arcsinh, "Inverse hyperbolic sine.", False),
+    "arctan": (torch.arctan, "Inverse tangent in [-pi/2, pi/2].", False),
+    "arctanh": (torch.arctanh, "Inverse hyperbolic tangent.", False),
+    "cbrt": (_cbrt, "Cube root.", False),
+    "ceil": (torch.ceil, "The next integer towards +infinity; zero gradient.", True),
+    "cos": (torch.cos, "Cosine of radians.", False),
+    "cosh": (torch.cosh, "Hyperbolic cosine.", False),
+    "degrees": (lambda x: x * (180.0 / math.pi), "Radians to degrees.", False),
+    "erf": (torch.erf, "Gauss error function.", False),
+    "erfinv": (torch.erfinv, "Inverse of erf; infinite at 1 and -1, nan beyond.", False),
+    "exp": (torch.exp, "e ** x.", False),
+    "expm1": (torch.expm1, "e ** x - 1, exact near 0.", False),
+    "fix": (torch.trunc, "The integer part; zero gradient.", True),
+    "floor": (torch.floor, "The next integer towards -infinity; zero gradient.", True),
+    "gamma": (_gamma, "The gamma function.", False),
+    "gammaln": (torch.lgamma, "Logarithm of the absolute value of the gamma function.", False),
+    "log": (torch.log, "Natural logarithm; -inf at 0, nan below.", False),
+    "log10": (torch.log10, "Logarithm to base 10.", False),
+    "log1p": (torch.log1p, "log(1 + x), exact near 0.", False),
+    "log2": (torch.log2, "Logarithm to base 2.", False),
+    "negative": (torch.neg, "-x.", False),
+    "radians": (lambda x: x * (math.pi / 180.0), "Degrees to radians.", False),
+    "rcbrt": (lambda x: 1 / _cbrt(x), "One over the cube root.", False),
+    "reciprocal": (lambda x: 1 / x, "1 / x.", False),
+    "relu": (torch.relu, "max(x, 0); the gradient at 0 is 0.", False),
+    "rint": (_rint, "The nearest integer, halves down; zero gradient.", True),
+    "round": (_round_away, "The nearest integer, halves away from zero; zero gradient.", True),
+    "rsqrt": (torch.rsqrt, "One over the square root; infinite at 0.", False),
+    "sigmoid": (torch.sigmoid, "1 / (1 + e ** -x).", False),
+    "sign": (torch.sign, "-1, 0 or 1; zero gradient.", True),
+    "sin": (torch.sin, "Sine of radians.", False),
+    "sinh": (torch.sinh, "Hyperbolic sine.", False),
+    "softsign": (lambda x: x / (1 + torch.abs(x)), "x / (1 + |x|).", False),
+    "sqrt": (torch.sqrt, "Square root; nan below 0.", False),
+    "square": (lambda x: x * x, "x * x.", False),
+    "tan": (torch.tan, "Tangent of radians.", False),
+    "tanh": (torch.tanh, "Hyperbolic tangent.", False),
+    "trunc": (torch.trunc, "The integer part; zero gradient.", True),
+}
+_NO_SPARSE = {"erf", "erfinv", "softsign", "reciprocal", "rcbrt"}
+_EXACT_ON_INTEGERS = {"abs", "ceil", "fix", "floor", "negative", "relu", "rint", "round", "sign", "square", "trunc"}
+
+
+def _unary(name: str, function: Callable, text: str, zero_gradient: bool) -> None:
+    if name in _EXACT_ON_INTEGERS and not zero_gradient:
+        body = function
+    elif zero_gradient:
+
+        def body(data):
+            return data.clone() if not data.is_floating_point() and name != "sign" else _ZeroGradient.apply(data, function)
+
+    else:
+        body = in_floating(function)
+
+    def operator(data):
+        return body(data)
+
+    aliases = () if name in _NO_SPARSE else (f"_sparse_{name}",)
+    register(name, aliases, infer_shape=same_shape, stops_gradient=zero_gradient)(
+        define(operator, name, f"{text}\n\ndata of any shape -> the same shape and type.")
+    )
+
+
+for _name, (_function, _text, _zero) in _UNARY.items():
+    _unary(_name, _function, _text, _zero)
+
+
+class _LeftMaximum(torch.autograd.Function):
+    """max(a, b); in a tie the whole gradient goes to the left."""
+
+    @staticmethod
+    def forward(ctx, lhs, rhs):
+        ctx.save_for_backward(lhs >= rhs)
+        return torch.maximum(lhs, rhs)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        (left,) = ctx.saved_tensors
+        return torch.where(left, gradient, 0), torch.where(left, 0, gradient)
+
+
+class _LeftMinimum(torch.autograd.Function):
+    """min(a, b); in a tie the whole gradient goes to the left."""
+
+    @staticmethod
+    def forward(ctx, lhs, rhs):
+        ctx.save_for_backward(lhs <= rhs)
+        return torch.minimum(lhs, rhs)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        (left,) = ctx.saved_tensors
+        return torch.where(left, gradient, 0), torch.where(left, 0, gradient)
+
+
+def maximum(lhs, rhs):
+    """The larger; a tie counts for the left one."""
+    lhs, rhs = torch.broadcast_tensors(lhs, rhs)
+    return _LeftMaximum.apply(lhs, rhs)
+
+
+def minimum(lhs, rhs):
+    """The smaller; a tie counts for the left one."""
+    lhs, rhs = torch.broadcast_tensors(lhs, rhs)
+    return _LeftMinimum.apply(lhs, rhs)
+
+
+def divide(lhs, rhs):
+    """Quotient; of integers it is cut towards zero, as in C."""
+    if lhs.is_floating_point():
+        return lhs / rhs
+    return torch.div(lhs, rhs, rounding_mode="trunc")
+
+
+class _Modulo(torch.autograd.Function):
+    """Remainder with the sign of the divisor, 0 for the divisor 0.
+
+    Gradients: head to the left, -head * floor(lhs / rhs) to the right.
+    """
+
+    @staticmethod
+    def forward(ctx, lhs, rhs):
+        ctx.save_for_backward(lhs, rhs)
+        zero = rhs == 0
+        return torch.where(zero, 0, torch.remainder(lhs, torch.where(zero, 1, rhs)))
+
+    @staticmethod
+    def backward(ctx, gradient):
+        lhs, rhs = ctx.saved_tensors
+        return gradient, -gradient * torch.floor(lhs / rhs)
+
+
+def modulo(lhs, rhs):
+    """Remainder with the sign of the divisor."""
+    lhs, rhs = torch.broadcast_tensors(lhs, rhs)
+    return _Modulo.apply(lhs, rhs)
+
+
+def power(lhs, rhs):
+    """lhs ** rhs, computed in floating point for integers too."""
+    if lhs.is_floating_point():
+        return torch.pow(lhs, rhs)
+    return torch.pow(lhs.to(torch.float64), rhs.to(torch.float64)).to(lhs.dtype)
+
+
+def hypotenuse(lhs, rhs):
+    """sqrt(lhs ** 2 + rhs ** 2)."""
+    if lhs.is_floating_point():
+        return torch.hypot(lhs, rhs)
+    return torch.hypot(lhs.to(torch.float64), rhs.to(torch.float64)).to(lhs.dtype)
+
+
+def comparison(function: Callable) -> Callable:
+    """A comparison whose result is 1 or 0 in the type of its operands."""
+
+    def compared(lhs, rhs):
+        return function(lhs, rhs).to(lhs.dtype)
+
+    return compared
+
+
+def reject_zero_divisor(params: Params, lhs: torch.Tensor, rhs: torch.Tensor) -> None:
+    """Integer division by zero (the original's process dies of it)."""
+    if not rhs.is_floating_point() and bool((rhs == 0).any()):
+        raise MXNetError("integer division by zero")
+
+
+#: operators of two arrays: stem -> (function, text, True for comparisons)
+BINARY: dict[str, tuple[Callable, str, bool]] = {
+    "add": (torch.add, "lhs + rhs.", False),
+    "sub": (torch.sub, "lhs - rhs.", False),
+    "mul": (torch.mul, "lhs * rhs.", False),
+    "div": (divide, "lhs / rhs; integers are cut towards zero, and dividing them by zero raises.", False),
+    "mod": (modulo, "The remainder with the sign of rhs; 0 where rhs is 0.", False),
+    "power": (power, "lhs ** rhs.", False),
+    "maximum": (maximum, "The larger one; in a tie the gradient goes to lhs.", False),
+    "minimum": (minimum, "The smaller one; in a tie the gradient goes to lhs.", False),
+    "hypot": (hypotenuse, "sqrt(lhs ** 2 + rhs ** 2).", False),
+    "equal": (comparison(torch.eq), "1 where lhs == rhs, else 0.", True),
+    "not_equal": (comparison(torch.ne), "1 where lhs != rhs, else 0.", True),
+    "greater": (comparison(torch.gt), "1 where lhs > rhs, else 0.", True),
+    "greater_equal": (comparison(torch.ge), "1 where lhs >= rhs, else 0.", True),
+    "lesser": (comparison(torch.lt), "1 where lhs < rhs, else 0.", True),
+    "lesser_equal": (comparison(torch.le), "1 where lhs <= rhs, else 0.", True),
+    "logical_and": (comparison(torch.logical_and), "1 where both are not 0, else 0.", True),
+    "logical_or": (comparison(torch.logical_or), "1 where one is not 0, else 0.", True),
+    "logical_xor": (comparison(torch.logical_xor), "1 where exactly one is not 0, else 0.", True),
+}
+#: stem -> registered name and aliases of the operator on equal shapes
+_SAME_SHAPE_NAMES = {
+    "add": ("elemwise_add", "_Plus", "_add", "_plus", "_sparse_elemwise_add"),
+    "sub": ("elemwise_sub", "_Minus", "_minus", "_sparse_elemwise_sub", "_sub"),
+    "mul": ("elemwise_mul", "_Mul", "_mul", "_sparse_elemwise_mul"),
+    "div": ("elemwise_div", "_Div", "_div", "_sparse_elemwise_div"),
+}
+
+
+def binary_operator(name: str, function: Callable, text: str) -> Callable:
+    """The catalogue function of one row."""
+
+    def operator(lhs, rhs):
+        return function(lhs, rhs)
+
+    return define(operator, name, text)
+
+
+for _stem, (_function, _text, _is_comparison) in BINARY.items():
+    _title = "_".join(part.capitalize() for part in _stem.split("_"))
+    _main, *_aliases = _SAME_SHAPE_NAMES.get(_stem, (f"_{_stem}", f"_{_title}"))
+    register(
+        _main,
+        _aliases,
+        infer_shape=same_shape,
+        check=reject_zero_divisor if _stem == "div" else None,
+        stops_gradient=_is_comparison,
+    )(binary_operator(_main, _function, f"{_text}\n\nlhs and rhs of one shape and type -> the same (no broadcasting)."))
+
+
+@register("_grad_add", infer_shape=same_shape)
+def grad_add(lhs, rhs):
+    """lhs + rhs, as gradients are summed.
+
+    Both of one shape and type -> the same.
+    """
+    return lhs + rhs
+
+
+@register("_scatter_elemwise_div", infer_shape=same_shape, check=reject_zero_divisor)
+def scatter_elemwise_div(lhs, rhs):
+    """lhs / rhs.
+
+    Both of one shape and type -> the same.
+    """
+    return divide(lhs, rhs)
+
+
+@register("add_n", ("ElementWiseSum", "_sparse_ElementWiseSum", "_sparse_add_n"), infer_shape=same_shape, variadic="num_args", may_view=True)
+def add_n(*args, num_args: Int(min=1)):
+    """The sum of any number of arrays of one shape and type -> the same."""
+    total = args[0]
+    for other in args[1:]:
+        total = total + other
+    return total
+
+
+# -- identities and constants -----------------------------------------------------------------------------------------
+
+
+@register("_copy", ("identity",), infer_shape=same_shape, may_view=True)
+def identity(data):
+    """A copy of the array; the gradient passes."""
+    return data
+
+
+@register("BlockGrad", ("_sparse_stop_gradient", "stop_gradient"), infer_shape=same_shape, may_view=True, stops_gradient=True)
+def block_grad(data):
+    """A copy of the array whose gradient is zero; nothing before it is differentiated through it."""
+    return data.detach()
+
+
+class _MakeLoss(torch.autograd.Function):
+    """Identity; the gradient is one everywhere, whatever the head gradient."""
+
+    @staticmethod
+    def forward(ctx, data):
+        return data.clone()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return torch.ones_like(gradient)
+
+
+@register("make_loss", ("_sparse_make_loss",), infer_shape=same_shape, loss=True)
+def make_loss(data):
+    """Marks a value as the loss: identity whose gradient is one everywhere."""
+    return _MakeLoss.apply(data)
+
+
+@register("_identity_with_attr_like_rhs", infer_shape=same_shape, may_view=True)
+def identity_with_attr_like_rhs(lhs, rhs):
+    """lhs, with shape and type inferred from rhs too."""
+    return lhs + torch.zeros_like(rhs)
+
+
+@register("zeros_like", ("_sparse_zeros_like",), infer_shape=same_shape, stops_gradient=True)
+def zeros_like(data):
+    """Zeros of the shape and type of ``data``."""
+    return torch.zeros_like(data)
+
+
+@register("ones_like", infer_shape=same_shape, stops_gradient=True)
+def ones_like(data):
+    """Ones of the shape and type of ``data``."""
+    return torch.ones_like(data)
+
+
+@register("logical_not", infer_shape=same_shape, stops_gradient=True)
+def logical_not(data):
+    """1 where the array is 0, else 0, in the array's type."""
+    return torch.logical_not(data).to(data.dtype)
+
+
+@register(
+    "shape_array",
+    infer_shape=forward_rule(lambda params, data: (len(data),), partial=True),
+    infer_type=fixed_output("int64"),
+    stops_gradient=True,
+)
+def shape_array(data):
+    """The sizes of the axes as an int64 array of shape (ndim,)."""
+    return torch.tensor(data.shape, dtype=torch.int64, device=data.device)
+
+
+@register(
+    "size_array",
+    infer_shape=lambda params, ins, outs: (ins, [(1,)]),
+    infer_type=fixed_output("int64"),
+    stops_gradient=True,
+)
+def size_array(data):
+    """The number of elements as an int64 array of shape (1,)."""
+    return torch.tensor([data.numel()], dtype=torch.int64, device=data.device)
+
+
+# -- types --------------------------------------------------------------------------------------------------------------
+
+
+def cast_tensor(data: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """``data`` in another type: floats are cut, out-of-range integers wrap as in C, bool is ``!= 0``."""
+    if dtype is torch.bool:
+        return data != 0
+    if data.is_floating_point() and not dtype.is_floating_point:
+        return data.to(torch.int64).to(dtype)
+    return data.to(dtype)
+
+
+@register("Cast", ("cast",), infer_shape=same_shape, infer_type=output_from("dtype"), may_view=True)
+def cast(data, *, dtype: DType()):
+    """The array in another element type; the gradient is cast back."""
+    return cast_tensor(data, TORCH_BY_NAME[dtype])
+
+
+@register("amp_cast", infer_shape=same_shape, infer_type=output_from("dtype"), may_view=True)
+def amp_cast(data, *, dtype: DType("bfloat16", "float16", "float32", "float64", "int32", "int64", "int8", "uint8")):
+    """The array in another type where both are floating, else the array as it is declared."""
+    return cast_tensor(data, TORCH_BY_NAME[dtype])
+
+
+_WIDTH = {torch.float16: 0, torch.bfloat16: 1, torch.float32: 2, torch.float64: 3}
+
+
+def _common_type(cast_narrow: bool, types: list) -> torch.dtype | None:
+    floats = [t for t in types if t in _WIDTH]
+    if not floats:
+        return None
+    return (min if cast_narrow else max)(floats, key=_WIDTH.__getitem__)
+
+
+def _multicast_type(params: Params, ins: list, outs: list) -> tuple[list, list]:
+    if any(t is None for t in ins):
+        return ins, outs
+    common = _common_type(params.cast_narrow, ins)
+    return ins, [common if t in _WIDTH else t for t in ins]
+
+
+def _pairwise_shape(params: Params, ins: list, outs: list) -> tuple[list, list]:
+    shapes = [merge(a, b) for a, b in zip(ins, outs)]
+    return shapes, shapes
+
+
+@register(
+    "amp_multicast",
+    infer_shape=_pairwise_shape,
+    infer_type=_multicast_type,
+    variadic="num_outputs",
+    outputs=lambda params: params.num_outputs,
+    may_view=True,
+)
+def amp_multicast(*data, num_outputs: Int(min=1), cast_narrow: Bool = False):
+    """All inputs in the widest of their floating types (the narrowest with ``cast_narrow``)."""
+    common = _common_type(cast_narrow, [x.dtype for x in data])
+    results = tuple(x.to(common) if x.dtype in _WIDTH else x for x in data)
+    return results[0] if len(results) == 1 else results
+
+
+# -- with parameters ------------------------------------------------------------------------------------------------------
+
+
+@register("clip", ("_sparse_clip",), infer_shape=same_shape)
+def clip(data, *, a_min: Float, a_max: Float):
+    """The array limited to [a_min, a_max]; the gradient passes inside and at the bounds."""
+    if data.is_floating_point():
+        return torch.clamp(data, a_min, a_max)
+    return torch.clamp(data.to(torch.float64), a_min, a_max).to(data.dtype)
+
+
+@register("smooth_l1", infer_shape=same_shape)
+def smooth_l1(data, *, scalar: Float = 1.0):
+    """0.5 (s x)^2 where |x| < 1 / s^2, else |x| - 0.5 / s^2, with s the ``scalar``."""
+    squared = scalar * scalar
+    magnitude = torch.abs(data)
+    return torch.where(magnitude < 1.0 / squared, 0.5 * squared * data * data, magnitude - 0.5 / squared)
+
+
+@register("hard_sigmoid", infer_shape=same_shape)
+def hard_sigmoid(data, *, alpha: Float = 0.2, beta: Float = 0.5):
+    """max(0, min(1, alpha x + beta))."""
+    if not data.is_floating_point():
+        raise MXNetError(f"expected a floating type, got {data.dtype}")
+    return torch.clamp(alpha * data + beta, 0.0, 1.0)
+
+
+def _finite_type(params: Params, ins: list, outs: list) -> tuple[list, list]:
+    return [unify(ins)] * len(ins), [torch.float32]
+
+
+@register("all_finite", infer_shape=lambda p, i, o: (i, [(1,)]), infer_type=_finite_type, stops_gradient=True)
+def all_finite(data, *, init_output: Bool = True):
+    """1 in an array of shape (1,) when every element is finite, else 0."""
+    return torch.isfinite(data).all().to(torch.float32).reshape(1)
+
+
+@register(
+    "multi_all_finite",
+    infer_shape=lambda p, i, o: (i, [(1,)]),
+    infer_type=_finite_type,
+    variadic="num_arrays",
+    stops_gradient=True,
+)
+def multi_all_finite(*data, num_arrays: Int(min=1) = 1, init_output: Bool = True):
+    """1 in an array of shape (1,) when every element of every array is finite, else 0."""
+    finite = torch.stack([torch.isfinite(x).all() for x in data]).all()
+    return finite.to(torch.float32).reshape(1)
