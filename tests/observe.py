@@ -43,7 +43,8 @@ def observe(mx: Any, row: Case) -> Result:
     if isinstance(row, Bad):
         return Result({"errors": {face: raised(mx, row, face) for face in row.faces}}, {})
     if isinstance(row, Sampled):
-        return Result({face: describe(sample(mx, row, face)) for face in row.faces}, {})
+        found = {face: describe(sample(mx, row, face)) for face in row.faces}  # type: dict[str, Any]
+        return Result(dict(found, nodes=nodes(compose(mx, row)) if "sym" in row.faces else []), {})
     assert isinstance(row, Row)
     facts, arrays = {}, {}  # type: dict[str, Any], dict[str, np.ndarray]
     if "sym" in row.faces:
@@ -62,18 +63,23 @@ def symbol_facts(mx: Any, row: Row, symbol: Any) -> dict[str, Any]:
     shapes = {name: array.shape for name, array in row.arrays().items()}
     dtypes = {name: array.dtype.name for name, array in row.arrays().items()}
     first = dict(list(dtypes.items())[:1])
-    nodes = [node for node in json.loads(symbol.tojson())["nodes"] if node["op"] != "null"]
     return {
         "arguments": symbol.list_arguments(),
         "outputs": symbol.list_outputs(),
         "auxiliary": symbol.list_auxiliary_states(),
-        "nodes": [[node["op"], node.get("attrs", {})] for node in nodes],
+        "nodes": nodes(symbol),
         "shapes": _lists(symbol.infer_shape(**shapes)),
         "types": _type_names(symbol.infer_type(**dtypes)),
         "shapes_from": {name: _partial_shapes(symbol, {name: shapes[name]}) for name in list(shapes)[:PARTIAL_INPUTS]},
         "types_from_first": _partial_types(symbol, first),
         "automatic": _automatic_inputs(mx, row),
     }
+
+
+def nodes(symbol: Any) -> list:
+    """Operator and attributes of each node that is no variable."""
+    found = json.loads(symbol.tojson())["nodes"]
+    return [[node["op"], node.get("attrs", {})] for node in found if node["op"] != "null"]
 
 
 def _lists(found: Any) -> list:
