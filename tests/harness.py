@@ -179,7 +179,8 @@ def differences(
         error = np.where(equal, 0, np.abs(first - second)).astype(np.float64)
         finite = np.abs(first[np.isfinite(expected)]) if wide is np.float64 else np.zeros(0)
         scale = max(1.0, float(finite.max()) if finite.size else 1.0)
-        bad = ~equal & ~(error <= atol * scale + rtol * np.abs(first).astype(np.float64))
+        allowed = np.where(np.isfinite(error), atol * scale + rtol * np.abs(first).astype(np.float64), 0)
+        bad = ~equal & ~(error <= allowed)
         if not bad.any():
             return ""
         error = np.where(np.isnan(error), np.inf, error)
