@@ -37,7 +37,7 @@ __all__ = ["TABLES", "TOLERANCES", "Bad", "Row", "Sampled", "differences", "dist
 __all__ += ["normal", "positive", "rows_test", "uniform", "values"]
 
 #: relative and absolute tolerance by element type where a row states none: a few rounding errors of that type; float64
-#: allows for parameters that the original keeps in float32. The absolute one grows with the largest expected value.
+#: allows for parameters that the original keeps in float32. The absolute one grows with the median of large values.
 TOLERANCES = {"float16": (2e-3, 1e-3), "float32": (1e-5, 1e-6), "float64": (1e-7, 1e-8)}
 
 #: family -> rows, filled by ``rows_test`` as the families' files are imported
@@ -164,7 +164,7 @@ def differences(
     """How ``found`` differs from ``expected`` beyond the tolerance; empty when it does not.
 
     Types and shapes must agree; integers always exactly. An element may be off by ``rtol`` of itself plus ``atol``
-    times the largest expected magnitude (at least 1): sums of large terms cancel to small ones.
+    times the median magnitude (at least 1): sums of large terms cancel to small ones.
     """
     if expected.dtype != found.dtype or expected.shape != found.shape:
         return f"expected {expected.shape} {expected.dtype}, found {found.shape} {found.dtype}"
@@ -178,7 +178,7 @@ def differences(
         equal = (expected == found) | ((expected != expected) & (found != found))
         error = np.where(equal, 0, np.abs(first - second)).astype(np.float64)
         finite = np.abs(first[np.isfinite(expected)]) if wide is np.float64 else np.zeros(0)
-        scale = max(1.0, float(finite.max()) if finite.size else 1.0)
+        scale = max(1.0, float(np.median(finite)) if finite.size else 1.0)
         allowed = np.where(np.isfinite(error), atol * scale + rtol * np.abs(first).astype(np.float64), 0)
         bad = ~equal & ~(error <= allowed)
         if not bad.any():

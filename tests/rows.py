@@ -29,13 +29,18 @@ class Spec:
         return np.ascontiguousarray(np.asarray(self.draw(rng)).astype(self.dtype or dtype))
 
 
-def _size(shape: Sequence[int]) -> int:
-    return int(np.prod(shape, dtype=np.int64))
+def _text(kind: str, shape: Sequence[int], dtype: str | None, *options: float) -> str:
+    parts = [str(tuple(shape)), *map(repr, options), *([] if dtype is None else [dtype])]
+    return f"{kind}({', '.join(parts)})"
 
 
 def normal(shape: Sequence[int], dtype: str | None = None) -> Spec:
     """Standard normal values (what a bare shape means)."""
-    return Spec(f"normal{tuple(shape)} {dtype}", lambda rng: np.round(rng.standard_normal(shape) * GRID) / GRID, dtype)
+
+    def draw(rng: np.random.RandomState) -> np.ndarray:
+        return np.round(rng.standard_normal(shape) * GRID) / GRID
+
+    return Spec(_text("normal", shape, dtype), draw, dtype)
 
 
 def uniform(shape: Sequence[int], low: float = 0.0, high: float = 1.0, dtype: str | None = None) -> Spec:
@@ -44,7 +49,7 @@ def uniform(shape: Sequence[int], low: float = 0.0, high: float = 1.0, dtype: st
     def draw(rng: np.random.RandomState) -> np.ndarray:
         return np.floor((low + (high - low) * rng.random_sample(shape)) * GRID) / GRID
 
-    return Spec(f"uniform{tuple(shape)} {low} {high} {dtype}", draw, dtype)
+    return Spec(_text("uniform", shape, dtype, low, high), draw, dtype)
 
 
 def positive(shape: Sequence[int], dtype: str | None = None) -> Spec:
@@ -54,23 +59,23 @@ def positive(shape: Sequence[int], dtype: str | None = None) -> Spec:
 
 def ints(shape: Sequence[int], low: int, high: int, dtype: str | None = None) -> Spec:
     """Whole numbers in [low, high), of the row's element type unless another is given."""
-    return Spec(f"ints{tuple(shape)} {low} {high} {dtype}", lambda rng: rng.randint(low, high, tuple(shape)), dtype)
+    return Spec(_text("ints", shape, dtype, low, high), lambda rng: rng.randint(low, high, tuple(shape)), dtype)
 
 
 def distinct(shape: Sequence[int], step: float = 0.125, dtype: str | None = None) -> Spec:
     """Shuffled multiples of ``step`` around zero, no two of them equal."""
 
     def draw(rng: np.random.RandomState) -> np.ndarray:
-        count = _size(shape)
+        count = int(np.prod(shape, dtype=np.int64))
         return ((rng.permutation(count) - count // 2) * step).reshape(shape)
 
-    return Spec(f"distinct{tuple(shape)} {step} {dtype}", draw, dtype)
+    return Spec(_text("distinct", shape, dtype, step), draw, dtype)
 
 
 def values(array: Any, dtype: str | None = None) -> Spec:
     """The given values (what a list or a NumPy array means; an array keeps its own type)."""
     found = np.asarray(array)
-    return Spec(canonical(found) + f" {dtype}", lambda rng: found, dtype)
+    return Spec(canonical(found) if dtype is None else f"{canonical(found)} as {dtype}", lambda rng: found, dtype)
 
 
 def as_spec(given: Any) -> Spec:
@@ -88,9 +93,11 @@ def as_spec(given: Any) -> Spec:
 
 def canonical(value: Any) -> str:
     """A text that is equal for equal values, whatever the versions of Python and NumPy."""
+    if isinstance(value, np.ndarray) and value.size <= 16:
+        return f"{value.dtype.name} {value.tolist()}"
     if isinstance(value, np.ndarray):
         digest = hashlib.sha1(np.ascontiguousarray(value).tobytes()).hexdigest()
-        return f"array {value.dtype.name} {value.shape} {digest}"
+        return f"{value.dtype.name} {value.shape} sha1 {digest}"
     if isinstance(value, np.generic):
         return repr(value.item())
     if isinstance(value, type):
