@@ -135,16 +135,16 @@ def convolution(
     return result.movedim(1, -1).contiguous()
 
 
-def _transposed_padding(params: Params, space: Sequence[int]) -> tuple[tuple, tuple]:
+def _transposed_padding(kernel, stride, dilate, pad, adj, target_shape, space: Sequence[int]) -> tuple[tuple, tuple]:
     """(pad, adj) of a Deconvolution over known input sizes; a target shape replaces the given ones."""
-    axes = len(params.kernel)
-    if not any(params.target_shape):
-        return _per_axis(params.pad, axes, 0), _per_axis(params.adj, axes, 0)
-    stride = _per_axis(params.stride, axes, 1)
-    extent = _dilated(params.kernel, _per_axis(params.dilate, axes, 1))
-    excess = [s * (n - 1) + k - t for n, k, s, t in zip(space, extent, stride, params.target_shape)]
+    axes = len(kernel)
+    if not any(target_shape):
+        return _per_axis(pad, axes, 0), _per_axis(adj, axes, 0)
+    extent = _dilated(kernel, _per_axis(dilate, axes, 1))
+    stride = _per_axis(stride, axes, 1)
+    excess = [s * (n - 1) + k - t for n, k, s, t in zip(space, extent, stride, target_shape)]
     if min(excess) < 0:
-        raise MXNetError(f"target_shape={params.target_shape} is too big for data with spatial size {tuple(space)}")
+        raise MXNetError(f"target_shape={target_shape} is too big for data with spatial size {tuple(space)}")
     return tuple((e + 1) // 2 for e in excess), tuple(e % 2 for e in excess)
 
 
@@ -162,7 +162,8 @@ def _deconvolution_shape(params: Params, ins: list, outs: list) -> tuple[list, l
     data = channels_first_shape(ins[0], layout)
     _check_groups(params, data[1])
     if is_known(data[2:]):
-        pad, adj = _transposed_padding(params, data[2:])
+        given = (params.kernel, stride, dilate, params.pad, params.adj, target)
+        pad, adj = _transposed_padding(*given, data[2:])
         if any(a > s - 1 for a, s in zip(adj, stride)):
             raise MXNetError(f"adj={adj} must be smaller than stride={stride}")
         extent = _dilated(params.kernel, dilate)
@@ -204,10 +205,9 @@ def deconvolution(
     size and replaces ``pad`` and ``adj``: half of the excess, rounded up, is cut on each side.
     """
     axes = len(kernel)
-    given = Params(kernel=kernel, stride=stride, dilate=dilate, pad=pad, adj=adj, target_shape=target_shape)
     if is_channels_last(layout):
         data, weight = data.movedim(-1, 1), weight.movedim(-1, 1)
-    padding, extra = _transposed_padding(given, data.shape[2:])
+    padding, extra = _transposed_padding(kernel, stride, dilate, pad, adj, target_shape, data.shape[2:])
     stride, dilate = _per_axis(stride, axes, 1), _per_axis(dilate, axes, 1)
     result = _TRANSPOSED[axes](data, weight, bias, stride, padding, extra, num_group, dilate)
     return result.movedim(1, -1).contiguous() if is_channels_last(layout) else result
