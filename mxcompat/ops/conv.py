@@ -13,7 +13,7 @@ from mxcompat.base import MXNetError
 from mxcompat.ops.dtypes import floating
 from mxcompat.ops.registry import register
 from mxcompat.ops.schema import Bool, Enum, Int, NoEffect, Optional, Params, Shape
-from mxcompat.ops.shape import forward_rule, is_known, merge, merge_inputs, size
+from mxcompat.ops.shape import forward_rule, is_known, merge, merge_inputs
 
 CHANNELS_FIRST = {1: "NCW", 2: "NCHW", 3: "NCDHW"}
 Layout = Optional(Enum("NCDHW", "NCHW", "NCW", "NDHWC", "NHWC"))
@@ -238,7 +238,9 @@ def _upsampling_shape(params: Params, ins: list, outs: list) -> tuple[list, list
     for image in images:
         factors = {o // n if n and o % n == 0 else None for n, o in zip(image[2:], space)}
         if None in factors or len(factors) != 1:
-            raise MXNetError(f"input of size {image[2:]} cannot be scaled by one whole number to the output size {space}")
+            raise MXNetError(
+                f"input of size {image[2:]} cannot be scaled by one whole number to the output size {space}"
+            )
     channels = [image[1] for image in images]
     if params.multi_input_mode == "sum" and len(set(channels)) != 1:
         raise MXNetError(f"multi_input_mode='sum' needs equal numbers of channels, got {channels}")
@@ -310,9 +312,7 @@ def _crop_shape(params: Params, *shapes: tuple) -> tuple:
 
 
 @register("Crop", variadic="num_args", infer_shape=forward_rule(_crop_shape), may_view=True)
-def crop(
-    *data, num_args: Int(min=1, max=2), offset: Shape = (0, 0), h_w: Shape = (0, 0), center_crop: Bool = False
-):
+def crop(*data, num_args: Int(min=1, max=2), offset: Shape = (0, 0), h_w: Shape = (0, 0), center_crop: Bool = False):
     """A window of an image: data (N, C, H, W) -> (N, C, h, w).
 
     The size is ``h_w``, or that of a second input, which receives a zero gradient. The window starts at ``offset``

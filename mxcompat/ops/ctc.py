@@ -91,8 +91,8 @@ def ctc_loss(
     """Negative log-likelihood of label sequences, summed over all alignments with the data.
 
     data (T, N, K) raw activations, label (N, L), lengths (N,) -> (N,). The blank is class 0 and 0 pads labels
-    (``first``), or it is class K - 1 and -1 pads (``last``); ``label_lengths`` replaces the padding. A label that cannot
-    be aligned has loss and gradient 0.
+    (``first``), or it is class K - 1 and -1 pads (``last``); ``label_lengths`` replaces the padding. A label that
+    cannot be aligned has loss and gradient 0.
     """
     if use_label_lengths and not use_data_lengths:  # the only lengths given come third
         data_lengths, label_lengths = None, data_lengths if label_lengths is None else label_lengths

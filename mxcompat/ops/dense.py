@@ -33,7 +33,9 @@ def _fully_connected_shape(params: Params, ins: list, outs: list) -> tuple[list,
     return merge_inputs(("data", "weight", "bias")[: len(ins)], ins, expected), [output]
 
 
-@register("FullyConnected", ("_sparse_FullyConnected",), infer_shape=_fully_connected_shape, active=_fully_connected_inputs)
+@register(
+    "FullyConnected", ("_sparse_FullyConnected",), infer_shape=_fully_connected_shape, active=_fully_connected_inputs
+)
 def fully_connected(data, weight, bias=None, *, num_hidden: Int(min=1), no_bias: Bool = False, flatten: Bool = True):
     """Linear layer ``data @ weight.T + bias``.
 
@@ -62,7 +64,9 @@ def _dot_shape(params: Params, ins: list, outs: list) -> tuple[list, list]:
     free_left, inner_left = _dot_parts(left, params.transpose_a, True)
     free_right, inner_right = _dot_parts(right, params.transpose_b, False)
     if inner_left != inner_right and -1 not in (inner_left, inner_right):
-        raise MXNetError(f"dot shape error: {left} X {right}: contracted axes have sizes {inner_left} and {inner_right}")
+        raise MXNetError(
+            f"dot shape error: {left} X {right}: contracted axes have sizes {inner_left} and {inner_right}"
+        )
     return ins, [merge((free_left + free_right) or (1,), outs[0], "output")]
 
 
@@ -92,7 +96,9 @@ def _batch_dot_shape(params: Params, ins: list, outs: list) -> tuple[list, list]
     rows, inner_left = left[-2:][::-1] if params.transpose_a else left[-2:]
     inner_right, columns = right[-2:][::-1] if params.transpose_b else right[-2:]
     if inner_left != inner_right and -1 not in (inner_left, inner_right):
-        raise MXNetError(f"batch_dot shape error: {left} X {right}: contracted axes have sizes {inner_left} and {inner_right}")
+        raise MXNetError(
+            f"batch_dot shape error: {left} X {right}: contracted axes have sizes {inner_left} and {inner_right}"
+        )
     return ins, [merge((*batch, rows, columns), outs[0], "output")]
 
 

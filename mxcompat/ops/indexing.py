@@ -74,7 +74,11 @@ def _check_take(params: Params, a, indices) -> None:
 
 
 @register(
-    "take", infer_shape=forward_rule(_take_shape, partial=True), infer_type=free_inputs, check=_check_take, may_view=True
+    "take",
+    infer_shape=forward_rule(_take_shape, partial=True),
+    infer_type=free_inputs,
+    check=_check_take,
+    may_view=True,
 )
 def take(a, indices, *, axis: Int = 0, mode: Enum("clip", "raise", "wrap") = "clip"):
     """Slices of ``a`` along ``axis``, one for each index: the axes of ``indices`` replace that axis.
@@ -147,6 +151,7 @@ def batch_take(a, indices):
     "one_hot",
     infer_shape=forward_rule(lambda params, indices: (*indices, params.depth), partial=True),
     infer_type=output_from("dtype"),
+    stops_gradient=True,
 )
 def one_hot(
     indices, *, depth: Int(min=0), on_value: Float = 1.0, off_value: Float = 0.0, dtype: NumberType = "float32"
@@ -192,7 +197,7 @@ def _gather_nd_shape(params: Params, *shapes: tuple) -> tuple:
     check=lambda params, data, indices: _check_axis_indices(indices, data.shape),
 )
 def gather_nd(data, indices):
-    """Elements or slices of ``data`` at the positions that the columns of ``indices`` (M, ...) name on its first M axes.
+    """Elements or slices of ``data``; the columns of ``indices`` (M, ...) name positions on its first M axes.
 
     -> (..., the other axes of data). Negative numbers count from the end; numbers outside raise ``IndexError``.
     """

@@ -205,9 +205,7 @@ def _labels_of_rows(params: Params, ins: list, outs: list) -> tuple[list, list]:
 
 
 @register("SVMOutput", infer_shape=_labels_of_rows, infer_type=floating(), loss=True)
-def svm_output(
-    data, label, *, margin: Float = 1.0, regularization_coefficient: Float = 1.0, use_linear: Bool = False
-):
+def svm_output(data, label, *, margin: Float = 1.0, regularization_coefficient: Float = 1.0, use_linear: Bool = False):
     """The data, with the gradient of a hinge loss of each class against the rest.
 
     data (N, K), label (N,). With t = 1 for the labelled class and -1 for the others, and v = margin - t * data, the
@@ -240,11 +238,11 @@ class _MakeLoss(torch.autograd.Function):
 
 
 @register("MakeLoss", infer_shape=same_shape, infer_type=floating(), loss=True)
-def make_loss_layer(
-    data, *, grad_scale: Float = 1.0, valid_thresh: Float = 0.0, normalization: Normalization = "null"
-):
-    """The data as a loss: its gradient is ``grad_scale``, divided by the number of rows, the product of all axes but the
-    last (``batch``), or by the number of elements above ``valid_thresh`` (``valid``).
+def make_loss_layer(data, *, grad_scale: Float = 1.0, valid_thresh: Float = 0.0, normalization: Normalization = "null"):
+    """The data as a loss: its gradient is ``grad_scale``.
+
+    That is divided by the number of rows, the product of all axes but the last (``batch``), or by the number of elements
+    above ``valid_thresh`` (``valid``).
     """
     return _MakeLoss.apply(data, grad_scale, valid_thresh, normalization)
 

@@ -72,7 +72,7 @@ def batch_norm(
 ):
     """Batch normalization: ``(data - mean) / sqrt(var + eps) * gamma + beta`` over all axes but ``axis``.
 
-    data (N, C, ...), the rest (C,) -> output like data, mean (C,) and, under the name var, ``1 / sqrt(var + eps)`` (C,).
+    data (N, C, ...), the rest (C,) -> output like data, mean (C,) and, under the name var, ``1 / sqrt(var + eps)``.
     Training takes mean and biased variance of the batch, inference and ``use_global_stats`` the moving ones. With
     ``fix_gamma`` gamma counts as 1, gets no gradient, and has 1 written into it by a forward that prepares gradients.
     No gradient passes through mean and var. Training returns the batch's mean and variance besides; the moving averages
@@ -99,7 +99,9 @@ def _lrn_shape(params: Params, ins: list, outs: list) -> tuple[list, list]:
 
 
 @register("LRN", infer_shape=_lrn_shape, infer_type=floating())
-def local_response_norm(data, *, alpha: Float = 9.99999975e-05, beta: Float = 0.75, knorm: Float = 2.0, nsize: Int(min=1)):
+def local_response_norm(
+    data, *, alpha: Float = 9.99999975e-05, beta: Float = 0.75, knorm: Float = 2.0, nsize: Int(min=1)
+):
     """Local response normalization across channels: ``x / (knorm + alpha / nsize * sum x**2) ** beta``.
 
     data (N, C, H, W); the sum runs over the ``nsize`` channels around each one, as far as they exist.
@@ -136,7 +138,7 @@ def _instance_norm_shape(params: Params, ins: list, outs: list) -> tuple[list, l
 
 @register("InstanceNorm", infer_shape=_instance_norm_shape, infer_type=floating())
 def instance_norm(data, gamma, beta, *, eps: Float = 0.00100000005):
-    """``(data - mean) / sqrt(var + eps) * gamma + beta`` with mean and variance over the space of each image and channel.
+    """``(data - mean) / sqrt(var + eps) * gamma + beta``, mean and variance over the space of each image and channel.
 
     data (N, C, *space), gamma and beta (C,) -> like data.
     """
@@ -157,17 +159,17 @@ def _layer_norm_shape(params: Params, ins: list, outs: list) -> tuple[list, list
         return ins, outs
     axis = normalize_axis(params.axis, len(data), "Channel axis out of range: axis")
     channels, moments = (data[axis],), (*data[:axis], 1, *data[axis + 1 :])
-    return merge_inputs(("data", "gamma", "beta"), ins, [data, channels, channels]), [data, moments, moments][: len(outs)]
+    return merge_inputs(("data", "gamma", "beta"), ins, [data, channels, channels]), [data, moments, moments][
+        : len(outs)
+    ]
 
 
 @register("LayerNorm", infer_shape=_layer_norm_shape, infer_type=floating(), **_moments(3))
-def layer_norm(
-    data, gamma, beta, *, axis: Int = -1, eps: Float = 9.99999975e-06, output_mean_var: Bool = False
-):
+def layer_norm(data, gamma, beta, *, axis: Int = -1, eps: Float = 9.99999975e-06, output_mean_var: Bool = False):
     """``(data - mean) / sqrt(var + eps) * gamma + beta`` with mean and variance along one axis.
 
-    gamma and beta have the size of that axis. ``output_mean_var`` adds mean and ``sqrt(var + eps)``, which keep the axis
-    with size 1 and pass no gradient.
+    gamma and beta have the size of that axis. ``output_mean_var`` adds mean and ``sqrt(var + eps)``, which keep the
+    axis with size 1 and pass no gradient.
     """
     position = axis % data.ndim
     last = position == data.ndim - 1
@@ -197,7 +199,7 @@ def _group_norm_shape(params: Params, ins: list, outs: list) -> tuple[list, list
 def group_norm(
     data, gamma, beta, *, num_groups: Int(min=1) = 1, eps: Float = 9.99999975e-06, output_mean_var: Bool = False
 ):
-    """``(data - mean) / sqrt(var + eps) * gamma + beta`` with mean and variance over each group of channels and its space.
+    """``(data - mean) / sqrt(var + eps) * gamma + beta``, mean and variance over each group of channels and its space.
 
     data (N, C, *space); gamma and beta have one entry per group. ``output_mean_var`` adds mean and ``sqrt(var + eps)``
     (N, num_groups), which pass no gradient.

@@ -1,7 +1,7 @@
 """Pooling over one to three spatial axes.
 
-torch's kernels serve every window that they accept; the windows of ``pooling_convention='full'`` that start in the right
-padding, and paddings above half a kernel, are brought into that form by padding the data first.
+torch's kernels serve every window that they accept; the windows of ``pooling_convention='full'`` that start in the
+right padding, and paddings above half a kernel, are brought into that form by padding the data first.
 """
 
 from collections.abc import Sequence
@@ -48,7 +48,9 @@ def _pooling_shape(params: Params, shape: tuple) -> tuple:
     space = []
     for n, k, s, p in zip(data[2:], params.kernel, stride, pad):
         if k < 1 or s < 1 or p < 0 or p >= k:
-            raise MXNetError(f"kernel={k}, stride={s}, pad={p}: kernel and stride must be positive, pad smaller than kernel")
+            raise MXNetError(
+                f"kernel={k}, stride={s}, pad={p}: kernel and stride must be positive, pad smaller than kernel"
+            )
         if k > n + 2 * p:
             raise MXNetError(f"kernel size {k} exceeds input size {n} with pad {p} on each side")
         space.append(_pooled_size(n, k, s, p, params.pooling_convention))
@@ -169,11 +171,11 @@ def pooling(
 ):
     """Maximum, average, sum or p-norm over sliding windows: data (N, C, *space) -> (N, C, *out).
 
-    out = (in + 2 * pad - kernel) / stride + 1, rounded down (``valid``) or up (``full``). ``avg`` divides by the size of
-    the window cut off at the padded data, or, without ``count_include_pad``, at the data itself; ``lp`` is
+    out = (in + 2 * pad - kernel) / stride + 1, rounded down (``valid``) or up (``full``). ``avg`` divides by the size
+    of the window cut off at the padded data, or, without ``count_include_pad``, at the data itself; ``lp`` is
     (sum of x ** p_value) ** (1 / p_value). ``global_pool`` ignores kernel, stride and pad and leaves one position. The
-    gradient of a maximum goes to the first position that holds it. In a channels-last ``layout`` the channel is the last
-    axis of data and result.
+    gradient of a maximum goes to the first position that holds it. In a channels-last ``layout`` the channel is the
+    last axis of data and result.
     """
     channels_last = is_channels_last(layout)
     image = data.movedim(-1, 1) if channels_last else data

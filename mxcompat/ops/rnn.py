@@ -2,8 +2,8 @@
 
 The vector holds all weights, then all biases: per layer, per direction, input-to-hidden, hidden-to-hidden and, with a
 projection, hidden-to-output weights; biases of the first two. Gates are stacked i, f, c, o (LSTM) or r, z, n (GRU), the
-order of torch's kernels. Those serve all but the options that need every step's state, sequence lengths and clipping, and
-projections on the CPU.
+order of torch's kernels. Those serve all but the options that need every step's state, sequence lengths and clipping,
+and projections on the CPU.
 """
 
 from typing import NamedTuple
