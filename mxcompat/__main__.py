@@ -1,0 +1,62 @@
+"""The command ``mxcompat``, also ``python -m mxcompat``.
+
+Exit codes: 0 clean, 1 findings, 2 usage or internal error, 3 numbers out of tolerance; ``run`` ends with the script's.
+
+A command is a module with ``configure(parser)``, which adds its arguments, and ``main(args)``, which returns the exit
+code. Only the module of the command that was asked for is imported.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import importlib.metadata
+import sys
+import traceback
+from collections.abc import Sequence
+
+from mxcompat.migrate import CommandError
+
+#: command -> its module and what it does
+COMMANDS = {
+    "run": ("mxcompat.migrate.run", "run an unmodified MXNet script"),
+}
+
+
+def _version() -> str:
+    try:
+        return importlib.metadata.version("mxcompat")
+    except importlib.metadata.PackageNotFoundError:
+        return "(not installed)"
+
+
+def _parser(wanted: str | None) -> argparse.ArgumentParser:
+    """The parser with the arguments of the command ``wanted``; the other commands are there by name only."""
+    parser = argparse.ArgumentParser(prog="mxcompat", description="Programs written for Apache MXNet, on PyTorch.")
+    parser.add_argument("--version", action="version", version=f"mxcompat {_version()}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, (module, summary) in COMMANDS.items():
+        command = commands.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
+        if name == wanted:
+            importlib.import_module(module).configure(command)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; its exit code."""
+    argv = sys.argv[1:] if argv is None else list(argv)
+    args = _parser(argv[0] if argv else None).parse_args(argv)
+    command = importlib.import_module(COMMANDS[args.command][0])
+    try:
+        return command.main(args)
+    except CommandError as error:
+        print(f"mxcompat {args.command}: {error}", file=sys.stderr)
+        return error.exit_code
+    except Exception:
+        traceback.print_exc()
+        print(f"mxcompat {args.command}: internal error", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())
