@@ -18,8 +18,7 @@ def _fully_connected_inputs(params: Params) -> tuple[str, ...]:
 def _fully_connected_shape(params: Params, ins: list, outs: list) -> tuple[list, list]:
     data, hidden = ins[0], params.num_hidden
     if data is None:
-        expected = ((hidden, -1), (hidden,))[: len(ins) - 1]
-        return [None, *merge_inputs(("weight", "bias")[: len(ins) - 1], ins[1:], expected)], outs
+        return ins, outs
     if not data:
         raise MXNetError("data must have at least one dimension")
     features = data[1:] if params.flatten else data[-1:]

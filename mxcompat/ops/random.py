@@ -1,0 +1,269 @@
+"""Random draws. The streams are PyTorch's: a seed repeats a run, but gives other numbers than MXNet.
+
+``_random_*`` draw an array from one distribution, ``_random_*_like`` in the shape of an input, ``_sample_*`` from one
+distribution an element of their inputs. None of them has a gradient.
+"""
+
+import inspect
+from collections.abc import Callable
+
+import torch
+
+from mxcompat.base import MXNetError
+from mxcompat.ops.dtypes import TORCH_BY_NAME, same_type, unify
+from mxcompat.ops.elemwise import define
+from mxcompat.ops.registry import register
+from mxcompat.ops.schema import Bool, Device, DType, Float, Int, NoEffect, Optional, Params, Shape, Str
+from mxcompat.ops.shape import merge, same_shape, size
+
+_FLOATS = Optional(DType("float16", "float32", "float64"))
+
+
+def _shape_rule(params: Params, ins: list, outs: list) -> tuple[list, list]:
+    shape = tuple(-1 if dim <= 0 else dim for dim in params.shape or ()) or None
+    return ins, [merge(shape, outs[0], "shape")]
+
+
+def _type_rule(default: str = "float32") -> Callable:
+    def rule(params: Params, ins: list, outs: list) -> tuple[list, list]:
+        return ins, [TORCH_BY_NAME[params.dtype or default]]
+
+    return rule
+
+
+# -- distributions: functions of parameter tensors already expanded to the result's shape --------------------------------
+
+
+def _uniform(low, high):
+    return low + (high - low) * torch.rand(low.shape, dtype=low.dtype, device=low.device)
+
+
+def _normal(loc, scale):
+    return loc + scale * torch.randn(loc.shape, dtype=loc.dtype, device=loc.device)
+
+
+def _exponential(lam):
+    return torch.empty_like(lam).exponential_() / lam
+
+
+def _gamma(alpha, beta):
+    return torch._standard_gamma(alpha) * beta
+
+
+def _poisson(lam):
+    return torch.poisson(lam)
+
+
+def _negative_binomial(k, p):
+    return torch.poisson(torch._standard_gamma(k) * (1 - p) / p)
+
+
+def _generalized_negative_binomial(mu, alpha):
+    flat = alpha == 0
+    shape = 1 / torch.where(flat, 1, alpha)
+    return torch.poisson(torch.where(flat, mu, torch._standard_gamma(shape) * mu / shape))
+
+
+def _positive(*names: str) -> Callable:
+    def check(params: Params, *tensors: torch.Tensor) -> None:
+        for name in names:
+            if name in params and params[name] <= 0:
+                raise MXNetError(f"parameter {name}={params[name]}: expected a positive number")
+
+    return check
+
+
+class _Family:
+    """One distribution: its parameters with defaults, the draw, and the names of the ``_sample`` inputs."""
+
+    def __init__(self, draw: Callable, text: str, check: Callable | None = None, inputs: tuple[str, ...] = (), **params):
+        self.draw, self.text, self.check, self.params = draw, text, check, params
+        self.inputs = inputs or tuple(params)
+
+    def values(self, given: dict) -> tuple:
+        return tuple(given.get(name, default) for name, default in self.params.items())
+
+
+_FAMILIES = {
+    "uniform": _Family(_uniform, "Uniform in [low, high).", None, low=0.0, high=1.0),
+    "normal": _Family(_normal, "Normal with mean loc and standard deviation scale.", None, ("mu", "sigma"), loc=0.0, scale=1.0),
+    "exponential": _Family(_exponential, "Exponential with rate lam (mean 1 / lam).", _positive("lam"), lam=1.0),
+    "gamma": _Family(_gamma, "Gamma with shape alpha and scale beta.", _positive("alpha", "beta"), alpha=1.0, beta=1.0),
+    "poisson": _Family(_poisson, "Poisson with mean lam.", None, lam=1.0),
+    "negative_binomial": _Family(_negative_binomial, "Failures before the k-th success of probability p.", None, k=1, p=1.0),
+    "generalized_negative_binomial": _Family(
+        _generalized_negative_binomial, "Negative binomial by mean mu and dispersion alpha.", None, mu=1.0, alpha=1.0
+    ),
+}
+
+
+def _drawn(draw: Callable, numbers: tuple, shape: tuple, dtype: torch.dtype, device) -> torch.Tensor:
+    """A draw from one distribution; float16 is drawn in float32."""
+    wide = torch.float32 if dtype is torch.float16 else dtype
+    return draw(*[torch.full(shape, float(x), dtype=wide, device=device) for x in numbers]).to(dtype)
+
+
+def _make_random(name: str, family: _Family) -> None:
+    """``_random_<name>`` and ``_random_<name>_like``; their signatures depend on the distribution's parameters."""
+    random, like = _functions(family)
+    names = ("normal", "uniform")
+    register(
+        f"_random_{name}",
+        (f"random_{name}", *((name,) if name in names else ())),
+        infer_shape=_shape_rule,
+        infer_type=_type_rule(),
+        check=family.check,
+        random=True,
+        stops_gradient=True,
+    )(define(random, f"_random_{name}", f"{family.text}\n\nAn array of ``shape`` ((1,) without one) and ``dtype`` (float32)."))
+    register(
+        f"_random_{name}_like", infer_shape=same_shape, check=family.check, random=True, stops_gradient=True
+    )(define(like, f"_random_{name}_like", f"{family.text}\n\nAn array of the shape and type of ``data``."))
+
+
+def _functions(family: _Family) -> tuple[Callable, Callable]:
+    """The two functions of a distribution; their signatures carry its parameter names."""
+
+    def random(*, shape=None, ctx="", dtype=None, device=None, **numbers):
+        return _drawn(family.draw, family.values(numbers), shape or (1,), TORCH_BY_NAME[dtype or "float32"], device)
+
+    def like(data, **numbers):
+        return _drawn(family.draw, family.values(numbers), data.shape, data.dtype, data.device)
+
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    numbers = [
+        inspect.Parameter(name, keyword, default=default, annotation=Int(min=1) if name == "k" else Float())
+        for name, default in family.params.items()
+    ]
+    common = [
+        inspect.Parameter("shape", keyword, default=None, annotation=Optional(Shape())),
+        inspect.Parameter("ctx", keyword, default="", annotation=NoEffect(Str)),
+        inspect.Parameter("dtype", keyword, default=None, annotation=_FLOATS),
+        inspect.Parameter("device", keyword, default=None, annotation=Device),
+    ]
+    random.__signature__ = inspect.Signature([*numbers, *common])
+    data = inspect.Parameter("data", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    like.__signature__ = inspect.Signature([data, *numbers])
+    return random, like
+
+
+for _name, _family in _FAMILIES.items():
+    _make_random(_name, _family)
+
+
+@register(
+    "_random_randint",
+    ("random_randint",),
+    infer_shape=_shape_rule,
+    infer_type=_type_rule("int32"),
+    random=True,
+    stops_gradient=True,
+)
+def random_randint(
+    *,
+    low: Int,
+    high: Int,
+    shape: Optional(Shape()) = None,
+    ctx: NoEffect(Str) = "",
+    dtype: Optional(DType("int32", "int64")) = None,
+    device: Device = None,
+):
+    """Integers in [low, high), int32 by default."""
+    return torch.randint(low, high, shape or (1,), dtype=TORCH_BY_NAME[dtype or "int32"], device=device)
+
+
+# -- one distribution an element ------------------------------------------------------------------------------------------
+
+
+def _sample_shape(params: Params, ins: list, outs: list) -> tuple[list, list]:
+    shape = None
+    for i, other in enumerate(ins):
+        shape = merge(shape, other, f"input {i}")
+    if shape is None:
+        return ins, outs
+    return [shape] * len(ins), [merge((*shape, *params.shape), outs[0], "output")]
+
+
+def _sample_type(params: Params, ins: list, outs: list) -> tuple[list, list]:
+    dtype = unify(ins)
+    return [dtype] * len(ins), [TORCH_BY_NAME[params.dtype] if params.dtype else dtype or outs[0]]
+
+
+def _sampled(draw: Callable, tensors: tuple, shape: tuple, dtype: str | None) -> torch.Tensor:
+    result = TORCH_BY_NAME[dtype] if dtype else tensors[0].dtype
+    wide = torch.float64 if result is torch.float64 else torch.float32
+    spread = [
+        t.detach().to(wide).reshape(*t.shape, *[1] * len(shape)).expand(*t.shape, *shape).contiguous() for t in tensors
+    ]
+    return draw(*spread).to(result)
+
+
+def _make_sample(name: str, family: _Family) -> None:
+    def sample(*tensors, shape=(), dtype=None):
+        return _sampled(family.draw, tensors, shape, dtype)
+
+    sample.__signature__ = inspect.Signature(
+        [
+            *[inspect.Parameter(x, inspect.Parameter.POSITIONAL_OR_KEYWORD) for x in family.inputs],
+            inspect.Parameter("shape", inspect.Parameter.KEYWORD_ONLY, default=(), annotation=Shape()),
+            inspect.Parameter("dtype", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_FLOATS),
+        ]
+    )
+    register(
+        f"_sample_{name}",
+        (f"sample_{name}",),
+        infer_shape=_sample_shape,
+        infer_type=_sample_type,
+        random=True,
+        stops_gradient=True,
+    )(define(sample, f"_sample_{name}", f"{family.text}\n\n``shape`` draws for every element of the inputs: (..., *shape)."))
+
+
+for _name, _family in _FAMILIES.items():
+    _make_sample(_name, _family)
+
+
+def _multinomial_shape(params: Params, ins: list, outs: list) -> tuple[list, list]:
+    if ins[0] is None:
+        return ins, outs
+    shape = (*ins[0][:-1], *params.shape) or (1,)
+    return ins, [merge(shape, out, "output") for out in outs]
+
+
+def _multinomial_type(params: Params, ins: list, outs: list) -> tuple[list, list]:
+    return ins, [TORCH_BY_NAME[params.dtype], *ins[:1]][: len(outs)]
+
+
+@register(
+    "_sample_multinomial",
+    ("sample_multinomial",),
+    infer_shape=_multinomial_shape,
+    infer_type=_multinomial_type,
+    outputs=lambda params: 2 if params.get_prob else 1,
+    random=True,
+    stops_gradient=True,
+)
+def sample_multinomial(
+    data,
+    *,
+    shape: Shape() = (),
+    get_prob: Bool = False,
+    dtype: DType("float16", "float32", "float64", "int32", "uint8") = "int32",
+):
+    """Indices drawn with the probabilities in the last axis: (..., K) -> (..., *shape), and their log-likelihoods."""
+    draws = size(shape)
+    rows = data.detach().reshape(-1, data.shape[-1])
+    drawn = torch.multinomial(rows.to(torch.float32), draws, replacement=True)
+    result_shape = (*data.shape[:-1], *shape) or (1,)
+    indices = drawn.reshape(result_shape).to(TORCH_BY_NAME[dtype])
+    if not get_prob:
+        return indices
+    return indices, torch.log(data.reshape(rows.shape).gather(1, drawn)).reshape(result_shape)
+
+
+@register("_shuffle", ("shuffle",), infer_shape=same_shape, infer_type=same_type, random=True, stops_gradient=True)
+def shuffle(data):
+    """The rows in random order."""
+    return data[torch.randperm(data.shape[0], device=data.device)]
+
+
