@@ -54,11 +54,16 @@ def invoke(op: Operator, inputs: Sequence[Any], given: dict[str, Any], out: Any 
     count = op.num_outputs(params)
     values = results[:count]
     _write_mutated(op, names, inputs, results[count:])
+    if op.forward_writes is not None:  # imperatively the original writes these in every call
+        for name, number in op.forward_writes(params).items():
+            inputs[names.index(name)]._data.fill_(number)
     if recorded and is_train and op.commit is not None and len(results) > count + len(op.mutates):
         values = _commit_in_backward(op, params, inputs, names, values, results[count + len(op.mutates) :])
     if op.may_view:
         values = [_unshare(value, tensors) for value in values]
     visible = values[: op.num_visible(params)]
+    if recorded:
+        visible = [_recorded(value, tensors) for value in visible]
     if out is not None:
         return _write_out(op, visible, out, recorded)
     handles = [_handle(value, context, recorded) for value in visible]
@@ -156,6 +161,29 @@ def _write_out(op: Operator, values: Sequence[torch.Tensor], out: Any, recorded:
             target._data.copy_(value)
         target._tape = value if recorded and value.requires_grad else None
     return out
+
+
+class _ZeroGradient(torch.autograd.Function):
+    """A value that was computed from the inputs but passes them no gradient other than zero."""
+
+    @staticmethod
+    def forward(ctx: Any, value: torch.Tensor, *inputs: torch.Tensor) -> torch.Tensor:
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(*inputs)
+        return value.view_as(value)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple:
+        return None, *(torch.zeros_like(x) for x in ctx.saved_tensors)
+
+
+def _recorded(value: torch.Tensor, tensors: Sequence[torch.Tensor]) -> torch.Tensor:
+    """The value with a place in the recording, where every result of a recorded call has one."""
+    if value.requires_grad or not value.is_floating_point():
+        return value
+    inputs = [t for t in tensors if t.requires_grad]
+    with torch.enable_grad():
+        return _ZeroGradient.apply(value, *inputs)
 
 
 class _Commit(torch.autograd.Function):

@@ -241,8 +241,8 @@ class _MakeLoss(torch.autograd.Function):
 def make_loss_layer(data, *, grad_scale: Float = 1.0, valid_thresh: Float = 0.0, normalization: Normalization = "null"):
     """The data as a loss: its gradient is ``grad_scale``.
 
-    That is divided by the number of rows, the product of all axes but the last (``batch``), or by the number of elements
-    above ``valid_thresh`` (``valid``).
+    That is divided by the number of rows, the product of all axes but the last (``batch``), or by the number of
+    elements above ``valid_thresh`` (``valid``).
     """
     return _MakeLoss.apply(data, grad_scale, valid_thresh, normalization)
 
