@@ -249,7 +249,9 @@ class Executor:
         if pairs:
             outputs, given = zip(*pairs)
             try:
-                gradients = torch.autograd.grad(outputs, call.leaves, given, retain_graph=True, allow_unused=True)
+                with torch.enable_grad():
+                    seed = _Seed.apply(given, *outputs)
+                gradients = torch.autograd.grad(seed, call.leaves, retain_graph=True, allow_unused=True)
             except RuntimeError as error:
                 raise MXNetError(f"backward of {self._symbol.name or self._output_names}: {error}") from error
         self._write_gradients(gradients, [head for _, head in pairs], call)
@@ -374,6 +376,22 @@ def install_reshape(function: Callable[..., Executor]) -> None:
     """The registration point of binding: what ``Executor.reshape`` calls."""
     global _reshape
     _reshape = function
+
+
+class _Seed(torch.autograd.Function):
+    """One number whose gradients are the head gradients.
+
+    ``torch.autograd.grad`` with head gradients of its own imports sympy at its first call, half a second in the first step.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, heads: Sequence[torch.Tensor], *outputs: torch.Tensor) -> torch.Tensor:
+        ctx.heads = heads
+        return torch.zeros((), device=outputs[0].device)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple:
+        return (None, *ctx.heads)
 
 
 class _Restored:
