@@ -1,0 +1,65 @@
+"""The migration examples, unmodified, under ``mxcompat run``."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+DIGITS = "migration_examples/digits/train.py"
+
+
+def run(*args: str) -> str:
+    """What the script prints and logs."""
+    command = [sys.executable, "-m", "mxcompat", "run", "--seed", "1", *args]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+def final_accuracy(text: str) -> float:
+    match = re.search(r"^final validation accuracy (\d\.\d{4})$", text, re.MULTILINE)
+    assert match, text
+    return float(match[1])
+
+
+def test_digits_lenet() -> None:
+    text = run(DIGITS, "--network", "lenet")
+    for form in (
+        r"^Epoch\[9\] Batch \[10-20\]\tSpeed: \d+\.\d\d samples/sec\taccuracy=\d\.\d{6}\tcross-entropy=\d\.\d{6}$",
+        r"^Epoch\[9\] Train-accuracy=\d\.\d{6}$",
+        r"^Epoch\[9\] Time cost=\d+\.\d{3}$",
+        r"^Epoch\[9\] Validation-cross-entropy=\d\.\d{6}$",
+    ):
+        assert re.search(form, text, re.MULTILINE), (form, text)
+    assert final_accuracy(text) >= 0.97
+
+
+def test_digits_goes_on_from_a_checkpoint(tmp_path: Path) -> None:
+    prefix = str(tmp_path / "digits")
+    common = (DIGITS, "--network", "mlp", "--model-prefix", prefix)
+    first = run(*common, "--num-epochs", "2")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "digits-0001.params",
+        "digits-0002.params",
+        "digits-symbol.json",
+    ]
+    second = run(*common, "--num-epochs", "4", "--load-epoch", "2", "--lr", "0.05")
+    assert "Epoch[1]" not in second and "Epoch[2]" in second and "Epoch[3]" in second
+    assert final_accuracy(second) > final_accuracy(first) - 0.02
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [["--kv-store", "device"], ["--network", "mlp"], ["--gpus", "0,1"]], ids=" ".join)
+def test_digits_variants(options: list[str]) -> None:
+    assert final_accuracy(run("--device", "cpu", DIGITS, *options)) >= 0.95
+
+
+def test_continuous_integration_runs_the_command_of_the_readme() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert "\n    python -m pytest\n" in readme
+    assert (ROOT / ".ci" / "run").read_text(encoding="utf-8").endswith("\npython -m pytest\n")
