@@ -59,6 +59,14 @@ def test_digits_variants(options: list[str]) -> None:
     assert final_accuracy(run("--device", "cpu", DIGITS, *options)) >= 0.95
 
 
+def test_readme_example() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    block = re.search(r"^```python\n(.*?)^```\n\nIt prints `(.*?)`\.$", readme, re.MULTILINE | re.DOTALL)
+    assert block
+    done = subprocess.run([sys.executable, "-c", block[1]], capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout.strip() == block[2], done.stderr
+
+
 def test_continuous_integration_runs_the_command_of_the_readme() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert "\n    python -m pytest\n" in readme
