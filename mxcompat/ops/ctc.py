@@ -66,7 +66,7 @@ def _ctc_type(params: Params, ins: list, outs: list) -> tuple[list, list]:
     data = ins[0] or outs[0]
     if data is not None and data not in FLOATS:
         raise MXNetError(f"data has type {NAME_BY_TORCH[data]}, expected a floating type")
-    return [data, *(data if t is None else t for t in ins[1:])], [data]
+    return [data, *ins[1:]], [data]
 
 
 @register(

@@ -57,6 +57,12 @@ def free_inputs(params: Params, ins: list, outs: list) -> tuple[list, list]:
     return [dtype, *(dtype if t is None else t for t in ins[1:])], [dtype] * len(outs)
 
 
+def open_inputs(params: Params, ins: list, outs: list) -> tuple[list, list]:
+    """The first input gives the type of all outputs; the other inputs may have any type, and nothing is said of them."""
+    dtype = unify([ins[0], *outs])
+    return [dtype, *ins[1:]], [dtype] * len(outs)
+
+
 def fixed_output(name: str) -> TypeRule:
     """Inputs of any type; all outputs have the named type."""
 

@@ -8,10 +8,10 @@ import torch
 from torch.nn import functional
 
 from mxcompat.base import MXNetError
-from mxcompat.ops.dtypes import NAME_BY_TORCH, TORCH_BY_NAME, floating, free_inputs, output_from, unify
+from mxcompat.ops.dtypes import NAME_BY_TORCH, TORCH_BY_NAME, floating, free_inputs, open_inputs, output_from, unify
 from mxcompat.ops.registry import register
 from mxcompat.ops.schema import Bool, DType, Enum, Float, Int, NoEffect, Optional, Params, Shape
-from mxcompat.ops.shape import forward_rule, merge, normalize_axis, size
+from mxcompat.ops.shape import forward_rule, is_known, merge, normalize_axis, size
 
 NumberType = DType("bfloat16", "float16", "float32", "float64", "int32", "int64", "int8", "uint8")
 
@@ -101,10 +101,10 @@ def _pick_shape(params: Params, ins: list, outs: list) -> tuple[list, list]:
     if data is None:
         return ins, outs
     axis = normalize_axis(params.axis, len(data))
-    rows, kept = data[:axis] + data[axis + 1 :], (*data[:axis], 1, *data[axis + 1 :])
+    rows, kept = data[:axis] + data[axis + 1 :] or (1,), (*data[:axis], 1, *data[axis + 1 :])
     keeps = index is not None and len(index) == len(data)
     index = merge(kept if keeps else rows, index, "Shape inconsistent, input index")
-    return [data, index], [merge(kept if params.keepdims else rows or (1,), outs[0], "output")]
+    return [data, index], [merge(kept if params.keepdims else rows, outs[0], "output")]
 
 
 @register("pick", ("choose_element_0index",), infer_shape=_pick_shape, infer_type=free_inputs, may_view=True)
@@ -193,7 +193,7 @@ def _gather_nd_shape(params: Params, *shapes: tuple) -> tuple:
 @register(
     "gather_nd",
     infer_shape=forward_rule(_gather_nd_shape),
-    infer_type=free_inputs,
+    infer_type=open_inputs,
     check=lambda params, data, indices: _check_axis_indices(indices, data.shape),
 )
 def gather_nd(data, indices):
@@ -204,17 +204,19 @@ def gather_nd(data, indices):
     return data[_axis_indices(indices, data.shape)]
 
 
-def _scatter_nd_shape(params: Params, *shapes: tuple) -> tuple:
-    data, indices = shapes
-    if len(indices) < 2 or indices[0] > len(params.shape) or data != (*indices[1:], *params.shape[indices[0] :]):
-        raise MXNetError(f"data {data}, indices {indices} and shape {params.shape} do not fit together")
-    return params.shape
+def _scatter_nd_shape(params: Params, ins: list, outs: list) -> tuple[list, list]:
+    data, indices = ins
+    if is_known(data) and is_known(indices):
+        fits = len(indices) > 1 and indices[0] <= len(params.shape)
+        if not fits or data != (*indices[1:], *params.shape[indices[0] :]):
+            raise MXNetError(f"data {data}, indices {indices} and shape {params.shape} do not fit together")
+    return ins, [merge(params.shape, outs[0], "output")]
 
 
 @register(
     "scatter_nd",
-    infer_shape=forward_rule(_scatter_nd_shape),
-    infer_type=free_inputs,
+    infer_shape=_scatter_nd_shape,
+    infer_type=open_inputs,
     check=lambda params, data, indices: _check_axis_indices(indices, params.shape),
 )
 def scatter_nd(data, indices, *, shape: Shape):

@@ -24,12 +24,11 @@ def _softmax_shape(params: Params, ins: list, outs: list) -> tuple[list, list]:
 def _softmax_type(params: Params, ins: list, outs: list) -> tuple[list, list]:
     if len(ins) == 2 and ins[1] not in (None, *_LENGTH_TYPES):
         raise MXNetError(f"length has type {NAME_BY_TORCH[ins[1]]}, expected an integer type")
-    lengths = [torch.int32 if t is None else t for t in ins[1:]]
     if params.dtype is not None:
         data, output = ins[0], TORCH_BY_NAME[params.dtype]
     else:
         data = output = unify([ins[0], outs[0]])
-    return [data, *lengths], [output]
+    return [data, *ins[1:]], [output]
 
 
 def _valid_positions(length, size: int, axis: int, ndim: int):
