@@ -89,7 +89,6 @@ _TABLE: dict[str, tuple[tuple[str, ...], Callable, str]] = {
     "min": (("min_axis",), lambda x, axes: _Extremum.apply(x, axes, False), "The smallest value; ties all get the gradient."),
     "nansum": ((), lambda x, axes: _sum(_zero_nan(x), axes), "The sum, nan counting as 0."),
     "nanprod": ((), lambda x, axes: _prod(_one_nan(x), axes), "The product, nan counting as 1."),
-    "_square_sum": ((), lambda x, axes: _sum(x * x, axes), "The sum of squares."),
 }
 
 
@@ -153,6 +152,8 @@ def norm(
 
 def _moments_shape(params: Params, ins: list, outs: list) -> tuple[list, list]:
     data = ins[0]
+    if not params.axes:
+        raise MXNetError("axes is missing: name all axes for the moments of the whole array")
     if data is None:
         return ins, outs
     shape = reduced_shape(data, reduced_axes(len(data), params.axes), params.keepdims)

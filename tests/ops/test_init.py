@@ -1,0 +1,31 @@
+"""Rows of the operators that create arrays."""
+
+from tests.harness import Bad, Row, rows_test
+
+ROWS = [
+    *[
+        Row("_internal." + op, {}, {"shape": (2, 3), "dtype": dtype}, grad=False, exact=True, compile=dtype == "float32")
+        for op in ("_zeros", "_ones")
+        for dtype in ("float32", "float64", "int32", "uint8")
+    ],
+    *[
+        Row("_internal._full", {}, {"shape": (2, 3), "value": 2.5, "dtype": dtype}, grad=False, exact=True)
+        for dtype in ("float32", "float64", "int32")
+    ],
+    Row("_internal._arange", {}, {"start": 0, "stop": 5}, grad=False, exact=True, compile=True),
+    Row("_internal._arange", {}, {"start": 0, "stop": 2, "step": 0.5, "repeat": 2}, grad=False, exact=True),
+    Row("_internal._arange", {}, {"start": 5, "stop": 1, "step": -2, "dtype": "int32"}, grad=False, exact=True),
+    Row("_internal._arange", {}, {"start": 3}, grad=False, exact=True),
+    *[
+        Row("_internal._eye", {}, params, grad=False, exact=True)
+        for params in ({"N": 3}, {"N": 3, "M": 4, "k": 1}, {"N": 4, "M": 2, "k": -1, "dtype": "int32"})
+    ],
+    Row("contrib.arange_like", {"data": (2, 3)}, grad=False, exact=True),
+    Row("contrib.arange_like", {"data": (2, 3)}, {"start": 1.5, "step": 2, "axis": 1}, grad=False, exact=True),
+    Row("contrib.arange_like", {"data": (4, 2)}, {"axis": 0}, dtype="float64", grad=False, exact=True),
+    Bad("_internal._arange", {}, {"start": 5, "stop": 2}),
+    Bad("_internal._arange", {}, {"start": 0, "stop": 5, "step": -1}),
+    Bad("_internal._zeros", {}, {"shape": (2, 3), "dtype": "complex64"}),
+]
+
+test_rows = rows_test(ROWS, __file__)

@@ -1,0 +1,31 @@
+"""Rows of the sorting operators."""
+
+from tests.harness import Bad, Row, distinct, ints, rows_test, values
+
+TOPK = ["value", "indices", "mask", "both"]
+DATA = distinct((2, 3, 4))
+
+ROWS = [
+    *[Row("topk", {"data": DATA}, {"k": 2, "ret_typ": r}, grad=r in ("value", "both"), exact=True, compile=True) for r in TOPK],
+    *[Row("topk", {"data": DATA}, {"k": 1, "axis": 0, "ret_typ": r, "is_ascend": True}, grad=False, exact=True) for r in TOPK],
+    Row("topk", {"data": values([3.0, 1.0, 2.0])}, {"k": 0, "ret_typ": "value"}, exact=True),
+    Row("topk", {"data": DATA}, {"k": 3, "axis": None, "ret_typ": "value"}, exact=True),
+    Row("topk", {"data": DATA}, {"dtype": "int32"}, grad=False, exact=True),
+    Row("topk", {"data": DATA}, {"k": 2}, dtype="float64", grad=False, exact=True),
+    *[
+        row
+        for op, grad in (("sort", False), ("argsort", False))
+        for row in (
+            Row(op, {"data": DATA}, grad=grad, exact=True, compile=True),
+            Row(op, {"data": DATA}, {"axis": 1, "is_ascend": False}, dtype="float64", grad=grad, exact=True),
+            Row(op, {"data": DATA}, {"axis": None}, grad=grad, exact=True),
+            Row(op, {"data": ints((3, 1), 0, 9)}, {"axis": 0}, dtype="int32", grad=grad, exact=True),
+        )
+    ],
+    Row("argsort", {"data": DATA}, {"dtype": "int32"}, grad=False, exact=True),
+    Bad("topk", {"data": (2, 3)}, {"k": 9}),
+    Bad("topk", {"data": (2, 3)}, {"ret_typ": "all"}),
+    Bad("sort", {"data": (2, 3)}, {"axis": 5}),
+]
+
+test_rows = rows_test(ROWS, __file__)
