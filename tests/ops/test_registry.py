@@ -52,8 +52,8 @@ for _family, _row in _all_rows():
 
 @pytest.mark.parametrize("name", OPERATORS)
 def test_operator_is_documented(name: str) -> None:
-    first = OPERATORS[name].doc.split("\n")[0]
-    assert first.endswith((".", ":")), f"{name}: the docstring's first line should be a sentence, found {first!r}"
+    first = OPERATORS[name].doc.split("\n\n")[0]
+    assert first.endswith((".", ":")), f"{name}: the docstring should begin with a sentence, found {first!r}"
 
 
 @pytest.mark.parametrize("name", OPERATORS)
