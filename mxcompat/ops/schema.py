@@ -231,7 +231,12 @@ class Params(dict):
     """Parsed parameters of one node, all of them, also readable as attributes (``params.kernel``)."""
 
     __slots__ = ()
-    __getattr__ = dict.__getitem__
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError:  # what copying, pickling and tracing expect of an object that lacks an attribute
+            raise AttributeError(f"no parameter {name!r}") from None
 
 
 def attribute_text(value: Any) -> str:
