@@ -62,8 +62,39 @@ def _gamma(data):
     return torch.where(negative, -magnitude, magnitude)
 
 
+class _Differentiable(torch.autograd.Function):
+    """A function with its derivative written out: right at 0 and infinity, where the chain rule gives nan."""
+
+    @staticmethod
+    def forward(ctx, data, function, derivative):
+        result = function(data)
+        ctx.save_for_backward(data, result)
+        ctx.derivative = derivative
+        return result
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient * ctx.derivative(*ctx.saved_tensors), None, None
+
+
+def _cube_root(data):
+    return torch.copysign(torch.pow(torch.abs(data), 1 / 3), data)
+
+
 def _cbrt(data):
-    return torch.sign(data) * torch.pow(torch.abs(data), 1 / 3)
+    return _Differentiable.apply(data, _cube_root, lambda x, y: 1 / (3 * y * y))
+
+
+def _rcbrt(data):
+    return _Differentiable.apply(data, lambda x: 1 / _cube_root(x), lambda x, y: -y / (3 * x))
+
+
+def _softsign(data):
+    def derivative(x, y):
+        scale = 1 + torch.abs(x)
+        return 1 / (scale * scale)
+
+    return _Differentiable.apply(data, lambda x: x / (1 + torch.abs(x)), derivative)
 
 
 #: name -> (function, text, and True where the gradient is zero); integer arrays go through float32
@@ -94,7 +125,7 @@ _UNARY: dict[str, tuple[Callable, str, bool]] = {
     "log2": (torch.log2, "Logarithm to base 2.", False),
     "negative": (torch.neg, "-x.", False),
     "radians": (lambda x: x * (math.pi / 180.0), "Degrees to radians.", False),
-    "rcbrt": (lambda x: 1 / _cbrt(x), "One over the cube root.", False),
+    "rcbrt": (_rcbrt, "One over the cube root.", False),
     "reciprocal": (lambda x: 1 / x, "1 / x.", False),
     "relu": (torch.relu, "max(x, 0); the gradient at 0 is 0.", False),
     "rint": (_rint, "The nearest integer, halves down; zero gradient.", True),
@@ -104,7 +135,7 @@ _UNARY: dict[str, tuple[Callable, str, bool]] = {
     "sign": (torch.sign, "-1, 0 or 1; zero gradient.", True),
     "sin": (torch.sin, "Sine of radians.", False),
     "sinh": (torch.sinh, "Hyperbolic sine.", False),
-    "softsign": (lambda x: x / (1 + torch.abs(x)), "x / (1 + |x|).", False),
+    "softsign": (_softsign, "x / (1 + |x|).", False),
     "sqrt": (torch.sqrt, "Square root; nan below 0.", False),
     "square": (lambda x: x * x, "x * x.", False),
     "tan": (torch.tan, "Tangent of radians.", False),
@@ -344,7 +375,7 @@ class _MakeLoss(torch.autograd.Function):
         return torch.ones_like(gradient)
 
 
-@register("make_loss", ("_sparse_make_loss",), infer_shape=same_shape, loss=True)
+@register("make_loss", ("_sparse_make_loss",), infer_shape=same_shape, loss=True, output_names=("loss",))
 def make_loss(data):
     """Marks a value as the loss: identity whose gradient is one everywhere."""
     return _MakeLoss.apply(data)

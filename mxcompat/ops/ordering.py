@@ -31,7 +31,7 @@ def _sorted_shape(params: Params, ins: list, outs: list) -> tuple[list, list]:
     return same_shape(params, ins, outs)
 
 
-@register("sort", infer_shape=_sorted_shape)
+@register("sort", infer_shape=_sorted_shape, output_names=("output0",))
 def sort(data, *, axis: Optional(Int) = -1, is_ascend: Bool = True):
     """The values in order along an axis, or of the flattened array."""
     _no_half(data)
@@ -76,6 +76,10 @@ def _topk_type(params: Params, ins: list, outs: list) -> tuple[list, list]:
     return same_type(params, ins, outs)
 
 
+def _topk_names(params: Params) -> tuple[str, ...]:
+    return {"both": ("output0", "output1"), "value": ("output0",)}.get(params.ret_typ, ("output",))
+
+
 class _Selected(torch.autograd.Function):
     """The values at sorted positions; the gradient goes back to these positions."""
 
@@ -97,7 +101,7 @@ class _Selected(torch.autograd.Function):
     infer_shape=_topk_shape,
     infer_type=_topk_type,
     outputs=lambda params: 2 if params.ret_typ == "both" else 1,
-    output_names=lambda params: ("output0", "output1") if params.ret_typ == "both" else ("output",),
+    output_names=_topk_names,
     loss=lambda params: params.ret_typ in ("indices", "mask"),
 )
 def topk(

@@ -50,10 +50,25 @@ def _mean(data, axes):
     return torch.div(data.sum(axes, keepdim=True, dtype=data.dtype), count, rounding_mode="trunc")
 
 
+class _Product(torch.autograd.Function):
+    """The product along axes; gradient head * product / x, which is nan where x is 0."""
+
+    @staticmethod
+    def forward(ctx, data, axes):
+        result = data
+        for axis in axes:
+            result = result.prod(axis, keepdim=True, dtype=data.dtype)
+        ctx.save_for_backward(data, result)
+        return result
+
+    @staticmethod
+    def backward(ctx, gradient):
+        data, result = ctx.saved_tensors
+        return gradient * result / data, None
+
+
 def _prod(data, axes):
-    for axis in axes:
-        data = data.prod(axis, keepdim=True, dtype=data.dtype)
-    return data
+    return _Product.apply(data, axes)
 
 
 class _Extremum(torch.autograd.Function):

@@ -82,25 +82,23 @@ def _check(node: Node, source: str) -> None:
 
 
 def without_amp_cast(heads: Sequence[Entry]) -> list[Entry]:
-    """The graph without ``amp_cast`` and ``amp_multicast`` nodes; the heads themselves where it has none."""
+    """The graph with ``amp_cast`` and ``amp_multicast`` nodes skipped by their consumers (as heads they stay)."""
     order = topological(heads)
     if not any(node.op is not None and node.op.name in ("amp_cast", "amp_multicast") for node in order):
         return list(heads)
-    moved: dict[tuple[int, int], Entry] = {}
+    copies: dict[int, Node] = {}
+    skipped: dict[tuple[int, int], Entry] = {}
 
-    def follow(entry: Entry) -> Entry:
-        return moved.get((id(entry[0]), entry[1]), entry)
+    def moved(entry: Entry) -> Entry:
+        node, index = entry
+        return skipped.get((id(node), index), (copies[id(node)], index))
 
     for node in order:
-        if node.op is not None and node.op.name in ("amp_cast", "amp_multicast"):
-            for index, entry in enumerate(node.inputs):
-                moved[id(node), index] = follow(entry)
-            continue
-        copy = Node(node.op, node.name, dict(node.attrs), [follow(e) for e in node.inputs], node.input_versions)
+        copy = copies[id(node)] = Node(node.op, node.name, dict(node.attrs), [moved(e) for e in node.inputs], node.input_versions)
         copy.subgraphs = node.subgraphs
-        for index in range(node.num_outputs()):
-            moved[id(node), index] = (copy, index)
-    return [follow(entry) for entry in heads]
+        if node.op is not None and node.op.name in ("amp_cast", "amp_multicast"):
+            skipped.update({(id(node), index): entry for index, entry in enumerate(copy.inputs)})
+    return [(copies[id(node)], index) for node, index in heads]
 
 
 def debug_text(heads: Sequence[Entry]) -> str:
