@@ -69,7 +69,7 @@ def rows_test(rows: Sequence[Case], file: str) -> Callable | None:
     @pytest.mark.parametrize(("family", "row", "case"), params)
     def test_rows(family: str, row: Case, case: str, monkeypatch: Any) -> None:
         monkeypatch.setenv("MXCOMPAT_COMPILE", "always" if case == "compiled" else "never")
-        monkeypatch.setattr("mxcompat.graph.compile._backend_failed", False)  # an earlier row's failure is not this one's
+        monkeypatch.setattr("mxcompat.graph.compile._backend_failed", False)  # as an earlier row may have left it
         problems = check_case(importlib.import_module("mxcompat"), family, row, case)
         if problems:
             pytest.fail("\n    ".join([f"{row.id} ({case}): {row!r}", *problems]), pytrace=False)
