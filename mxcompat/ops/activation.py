@@ -24,13 +24,14 @@ def activation(data, *, act_type: Enum("relu", "sigmoid", "softrelu", "softsign"
     return _ACTIVATIONS[act_type](data)
 
 
+SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805
+
+
 class _Selu(torch.autograd.Function):
     """scale * x for x > 0, else scale * alpha * (exp(x) - 1).
 
     Compat: the gradient is scale * (alpha + output) for x <= 0, not the derivative, scale * alpha + output.
     """
-
-    ALPHA, SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
 
     @staticmethod
     def forward(ctx, data):
@@ -41,7 +42,7 @@ class _Selu(torch.autograd.Function):
     @staticmethod
     def backward(ctx, head):
         (output,) = ctx.saved_tensors
-        return head * _Selu.SCALE * torch.where(output > 0, 1.0, _Selu.ALPHA + output)
+        return head * SELU_SCALE * torch.where(output > 0, 1.0, SELU_ALPHA + output)
 
 
 def _gamma_view(gamma: tuple, data: tuple) -> tuple:
