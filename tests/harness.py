@@ -134,8 +134,9 @@ def _check_schema(mx: Any, row: Row, expected: dict[str, Any]) -> list[str]:
             for name, shapes in wanted.items() if row.partial else ():
                 if shapes is not None and not _as_informed(shapes, found[key][name]):
                     problems.append(f"shapes inferred from {name} alone: expected {shapes}, found {found[key][name]}")
-        elif key == "types_from_first" and wanted is not None and _types_as_informed(wanted, found[key]):
-            continue
+        elif key == "types_from_first" and wanted is not None:
+            if row.partial and not _types_as_informed(wanted, found[key]):
+                problems.append(f"types inferred from the first input alone: expected {wanted}, found {found[key]}")
         elif wanted is not None and found[key] != wanted:
             problems.append(f"{key}: expected {wanted}, found {found[key]}")
     return problems

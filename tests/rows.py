@@ -164,7 +164,8 @@ class Row(Case):
     head      'random': backward gets random head gradients; None: it gets none (losses); a list: one spec an output
     rtol      relative tolerance, atol absolute one (None: by element type, see harness.TOLERANCES); exact: bit for bit
     compile   the row is also run compiled, in the tests marked ``compiled``
-    partial   False: shapes inferred from single inputs need not say what the original's say (where these are wrong)
+    partial   False: shapes and types inferred from single inputs need not say what the original's say (where these are
+              wrong, or would contradict what more inputs say)
     """
 
     kind = "row"

@@ -186,11 +186,11 @@ def _sample_shape(params: Params, ins: list, outs: list) -> tuple[list, list]:
 
 def _sample_type(params: Params, ins: list, outs: list) -> tuple[list, list]:
     dtype = unify(ins)
-    return [dtype] * len(ins), [TORCH_BY_NAME[params.dtype] if params.dtype else dtype or outs[0]]
+    return [dtype] * len(ins), [TORCH_BY_NAME[params.dtype or "float32"]]
 
 
 def _sampled(draw: Callable, tensors: tuple, shape: tuple, dtype: str | None) -> torch.Tensor:
-    result = TORCH_BY_NAME[dtype] if dtype else tensors[0].dtype
+    result = TORCH_BY_NAME[dtype or "float32"]
     wide = torch.float64 if result is torch.float64 else torch.float32
     spread = [
         t.detach().to(wide).reshape(*t.shape, *[1] * len(shape)).expand(*t.shape, *shape).contiguous() for t in tensors

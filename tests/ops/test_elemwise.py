@@ -8,6 +8,7 @@ ABOVE_ZERO = ["log", "sqrt", "rsqrt", "cbrt", "rcbrt", "reciprocal", "gammaln", 
 INSIDE_ONE = ["arcsin", "arccos", "arctanh", "erfinv"]
 STEPS = ["sign", "floor", "ceil", "round", "rint", "fix", "trunc"]
 EDGES = values([0.0, -0.0, 1.0, -1.0, float("inf"), float("-inf"), float("nan"), 3e38])
+BETWEEN_POLES = values([0.25, 1.0, 5.5, -0.5, -1.5, -2.5, float("nan")])
 TIES = values([[1.0, 2.0, -1.0], [0.0, -2.5, 7.0]])
 OTHER = values([[1.0, 3.0, -2.0], [0.0, 2.0, -3.0]])
 PAIR = {"lhs": TIES, "rhs": OTHER}
@@ -22,7 +23,7 @@ def _rows(op, spec, **options):
     return [
         Row(op, {"data": spec}, compile=True, **options),
         Row(op, {"data": spec}, dtype="float64", **options, **single),
-        Row(op, {"data": EDGES}, grad=op not in EDGE_GRADIENT_DIFFERS, **options),
+        Row(op, {"data": BETWEEN_POLES if single else EDGES}, grad=op not in EDGE_GRADIENT_DIFFERS, **options),
     ]
 
 
@@ -87,8 +88,8 @@ ROWS = [
     Row("amp_cast", {"data": (2, 3)}, {"dtype": "float16"}),
     Row("amp_cast", {"data": (2, 3)}, {"dtype": "float32"}),
     Row("amp_cast", {"data": (4,)}, {"dtype": "float16"}, compile=True),
-    Row("amp_multicast", {"arg0": (2,), "arg1": (2, 3)}, {"num_outputs": 2}, grad=False),
-    Row("amp_multicast", {"arg0": (2,), "arg1": (2, 3)}, {"num_outputs": 2, "cast_narrow": True}, grad=False),
+    Row("amp_multicast", {"arg0": (2,), "arg1": (2, 3)}, {"num_outputs": 2}, grad=False, partial=False),
+    Row("amp_multicast", {"arg0": (2,), "arg1": (2, 3)}, {"num_outputs": 2, "cast_narrow": True}, grad=False, partial=False),
     Row("amp_multicast", {"arg0": (2,)}, {"num_outputs": 1}, grad=False),
     Row("clip", {"data": values([-1.0, 1.0, 2.0, -3.0, 0.5])}, {"a_min": -1.0, "a_max": 1.0}, compile=True, exact=True),
     Row("clip", {"data": (3, 4)}, {"a_min": -0.5, "a_max": 0.25}, dtype="float64"),
