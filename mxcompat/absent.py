@@ -35,7 +35,9 @@ class AbsentModule(ModuleType):
             raise AttributeError(name)
         short = self.__name__.split(".", 1)[1]
         advice = ADVICE.get(short.split(".")[0])
-        raise AbsentError(f"mxcompat has no {short}.{name}: mx.{short} is not supported" + (f" ({advice})" if advice else ""))
+        raise AbsentError(
+            f"mxcompat has no {short}.{name}: mx.{short} is not supported" + (f" ({advice})" if advice else "")
+        )
 
 
 def module_or_absent(name: str) -> ModuleType:

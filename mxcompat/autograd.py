@@ -158,7 +158,9 @@ def _differentiate(
     tensors: list[torch.Tensor], leaves: list[torch.Tensor], given: list[torch.Tensor], retain: bool, create_graph: bool
 ) -> Sequence[torch.Tensor | None]:
     try:
-        return torch.autograd.grad(tensors, leaves, given, retain_graph=retain, create_graph=create_graph, allow_unused=True)
+        return torch.autograd.grad(
+            tensors, leaves, given, retain_graph=retain, create_graph=create_graph, allow_unused=True
+        )
     except RuntimeError as error:
         if "second time" in str(error):
             raise MXNetError(

@@ -18,6 +18,17 @@ integer_types = (int, np.int32, np.int64)
 class MXNetError(RuntimeError):
     """An operator, shape, type, bind or file failure; a ``RuntimeError`` as in the original."""
 
+    def __reduce__(self) -> Any:
+        if (
+            type(self) is MXNetError
+        ):  # its class path is the original's, which child processes may not be able to import
+            return _make_error, self.args
+        return super().__reduce__()
+
+
+def _make_error(*args: Any) -> MXNetError:
+    return MXNetError(*args)
+
 
 # The original's class path is what old pickles and printed tracebacks show.
 MXNetError.__module__ = "mxnet.base"

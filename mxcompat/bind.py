@@ -56,7 +56,15 @@ def bind(
 
 
 def _executor(
-    symbol: Symbol, ctx: Context, args: Any, grads: Any, requests: Any, aux: Any, shapes: Any, types: Any, group2ctx: Any
+    symbol: Symbol,
+    ctx: Context,
+    args: Any,
+    grads: Any,
+    requests: Any,
+    aux: Any,
+    shapes: Any,
+    types: Any,
+    group2ctx: Any,
 ) -> Executor:
     out_shapes = [shapes[id(node)][index] for node, index in symbol._heads]
     out_types = [types[id(node)][index] or torch.float32 for node, index in symbol._heads]
@@ -154,7 +162,8 @@ def _inferred(symbol: Symbol, given_shapes: dict[str, Any], type_dict: dict[str,
     order = topological(symbol._heads)
     variables = [node for node in order if node.op is None]
     shapes = infer.infer_shapes(
-        order, {id(n): infer.partial_shape(_shape(n.name, given_shapes[n.name])) for n in variables if n.name in given_shapes}
+        order,
+        {id(n): infer.partial_shape(_shape(n.name, given_shapes[n.name])) for n in variables if n.name in given_shapes},
     )
     missing = [n.name for n in variables if not is_known(shapes[id(n)][0])]
     if missing:
@@ -164,7 +173,9 @@ def _inferred(symbol: Symbol, given_shapes: dict[str, Any], type_dict: dict[str,
     types = infer.infer_types(order, {id(n): torch_dtype(type_dict[n.name]) for n in variables if n.name in type_dict})
     if any(types[id(n)][0] is None for n in variables):
         # Compat: what no given type decides is float32, starting with the inputs
-        open_types = {id(n): types[id(n)][0] or torch.float32 for n in variables if types[id(n)][0] or not _has_default(n, order)}
+        open_types = {
+            id(n): types[id(n)][0] or torch.float32 for n in variables if types[id(n)][0] or not _has_default(n, order)
+        }
         types = infer.infer_types(order, open_types)
         types.update({id(n): [types[id(n)][0] or torch.float32] for n in variables})
     return shapes, types
@@ -220,9 +231,7 @@ class _Allocator:
             return None
         array = getattr(self.shared_exec, where).get(node.name)
         if array is not None and not self._fits(node, array):
-            raise MXNetError(
-                f"{node.name}: shared_exec has shape {array.shape}, expected {self.shapes[id(node)][0]}"
-            )
+            raise MXNetError(f"{node.name}: shared_exec has shape {array.shape}, expected {self.shapes[id(node)][0]}")
         if array is not None:
             _share(array._data)
         return array

@@ -22,6 +22,9 @@ class Context:
     _default_ctx = threading.local()
     __slots__ = ("_device", "_old_ctx", "device_id", "device_typeid")
 
+    device_typeid: int
+    device_id: int
+
     def __init__(self, device_type: str | Context, device_id: int = 0):
         if isinstance(device_type, Context):
             self.device_typeid, self.device_id = device_type.device_typeid, device_type.device_id

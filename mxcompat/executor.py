@@ -219,7 +219,9 @@ class Executor:
                 data = data.clone(memory_format=torch.contiguous_format)
             elif lowered.may_alias:
                 used.add(where)
-            if is_shared(handle._data) and handle._data.is_contiguous():  # not the placeholder of before the first forward
+            if (
+                is_shared(handle._data) and handle._data.is_contiguous()
+            ):  # not the placeholder of before the first forward
                 handle._data.copy_(data)
             else:
                 handle._data = data
@@ -347,7 +349,10 @@ class Executor:
         self._monitor = None if callback is None else (callback, monitor_all)
 
     def copy_params_from(
-        self, arg_params: dict[str, NDArray], aux_params: dict[str, NDArray] | None = None, allow_extra_params: bool = False
+        self,
+        arg_params: dict[str, NDArray],
+        aux_params: dict[str, NDArray] | None = None,
+        allow_extra_params: bool = False,
     ) -> None:
         """Copy arrays into arguments and auxiliary states by name; ``ValueError`` for a name that is not there."""
         for given, targets, kind in (

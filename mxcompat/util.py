@@ -31,7 +31,9 @@ def is_np_array() -> bool:
 
 def _refuse(active: Any, what: str) -> None:
     if active:
-        raise MXNetError(f"{what}: NumPy semantics are not supported; sizes of 0 and arrays without axes follow MXNet's rules")
+        raise MXNetError(
+            f"{what}: NumPy semantics are not supported; sizes of 0 and arrays without axes follow MXNet's rules"
+        )
 
 
 def set_np_shape(active: bool) -> bool:

@@ -14,7 +14,6 @@ import multiprocessing
 import os
 import statistics
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -137,15 +136,22 @@ def _no_donation() -> Any:
 
 def _must_stay_eager() -> bool:
     """In a forked child the compiler's threads are gone, and after a backend failure there is no compiler."""
-    return _backend_failed or os.getpid() != _process_pid or (
-        multiprocessing.parent_process() is not None and multiprocessing.get_start_method(allow_none=True) == "fork"
+    return (
+        _backend_failed
+        or os.getpid() != _process_pid
+        or (
+            multiprocessing.parent_process() is not None and multiprocessing.get_start_method(allow_none=True) == "fork"
+        )
     )
 
 
 def _is_backend_failure(error: Exception) -> bool:
     """Whether the machine's compiler failed (as opposed to the graph's own computation)."""
     names = {type(e).__name__ for e in (error, error.__cause__, error.__context__) if e is not None}
-    return bool(names & {"BackendCompilerFailed", "InvalidCxxCompiler", "CppCompileError", "InductorError", "CalledProcessError"})
+    return bool(
+        names
+        & {"BackendCompilerFailed", "InvalidCxxCompiler", "CppCompileError", "InductorError", "CalledProcessError"}
+    )
 
 
 def _note_backend_failure(error: Exception) -> None:

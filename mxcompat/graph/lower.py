@@ -12,7 +12,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-
 import torch
 from torch import fx
 
@@ -121,7 +120,9 @@ def _forward_writes(node: Node, place: dict[int, int]) -> list[tuple[int, float]
     names = node.op.input_names(node.params)
     numbers = node.op.forward_writes(node.params)
     return [
-        (place[id(child)], numbers[name]) for name, (child, _) in zip(names, node.inputs) if name in numbers and id(child) in place
+        (place[id(child)], numbers[name])
+        for name, (child, _) in zip(names, node.inputs)
+        if name in numbers and id(child) in place
     ]
 
 
@@ -136,5 +137,3 @@ def differentiated(order: Sequence[Node], heads: Sequence[Entry], leaves: set[in
         if id(node) in above and node.op is not None and not node.op.stops_gradient:
             above.update(id(child) for child, _ in node.inputs)
     return below & above
-
-

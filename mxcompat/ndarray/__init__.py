@@ -1,6 +1,20 @@
 """``mx.nd``: arrays and the imperative face of every operator (public path of the original: ``mxnet.ndarray``)."""
 
-from mxcompat.ndarray import _internal, arithmetic, contrib, creation, image, linalg, namespace, op, random, sparse, utils
+from typing import TYPE_CHECKING, Any
+
+from mxcompat.ndarray import (
+    _internal,
+    arithmetic,
+    contrib,
+    creation,
+    image,
+    linalg,
+    namespace,
+    op,
+    random,
+    sparse,
+    utils,
+)
 from mxcompat.ndarray import ndarray as _ndarray
 from mxcompat.ndarray.ndarray import NDArray, waitall
 from mxcompat.ops import load_catalogue
@@ -29,3 +43,7 @@ for _name in (*arithmetic.__all__, *creation.__all__):
 ndarray = _ndarray
 
 __all__ = sorted({*_public, "NDArray", "contrib", "image", "linalg", "op", "random", "sparse", "utils", "waitall"})
+
+if TYPE_CHECKING:  # the names above are made at import
+
+    def __getattr__(name: str) -> Any: ...

@@ -37,8 +37,18 @@ _TABLE: dict[str, tuple[str, str, str, Callable[[Any, Any], Any]]] = {
         "_greater_equal_scalar",
         lambda a, b: float(a <= b),
     ),
-    "logical_and": ("broadcast_logical_and", "_logical_and_scalar", "_logical_and_scalar", lambda a, b: float(bool(a and b))),
-    "logical_or": ("broadcast_logical_or", "_logical_or_scalar", "_logical_or_scalar", lambda a, b: float(bool(a or b))),
+    "logical_and": (
+        "broadcast_logical_and",
+        "_logical_and_scalar",
+        "_logical_and_scalar",
+        lambda a, b: float(bool(a and b)),
+    ),
+    "logical_or": (
+        "broadcast_logical_or",
+        "_logical_or_scalar",
+        "_logical_or_scalar",
+        lambda a, b: float(bool(a or b)),
+    ),
     "logical_xor": (
         "broadcast_logical_xor",
         "_logical_xor_scalar",

@@ -61,7 +61,9 @@ def empty(shape: Any, ctx: Any = None, dtype: Any = None, stype: str | None = No
     """A new array without meaningful content (zeros here)."""
     _dense(stype, "empty")
     context = ctx or current_context()
-    return _wrap(torch.zeros(_shape(shape), dtype=torch_dtype(dtype or "float32"), device=torch_device(context)), context)
+    return _wrap(
+        torch.zeros(_shape(shape), dtype=torch_dtype(dtype or "float32"), device=torch_device(context)), context
+    )
 
 
 def _dense(stype: str | None, what: str) -> None:
@@ -226,7 +228,9 @@ def save(fname: str | os.PathLike, data: Any) -> None:
                 raise TypeError("save only accept dict str->NDArray or list of NDArray")
         names, data = list(data), list(data.values())
     if not isinstance(data, (list, tuple)):
-        raise ValueError(f"data needs to either be a NDArray, dict of str, NDArray pairs or a list of NDarrays, found {type(data)}")
+        raise ValueError(
+            f"data needs to either be a NDArray, dict of str, NDArray pairs or a list of NDarrays, found {type(data)}"
+        )
     if not all(isinstance(x, NDArray) for x in data):
         raise TypeError("save only accept dict str->NDArray or list of NDArray")
     array_format.save(os.fspath(fname), [_record(x) for x in data], names)

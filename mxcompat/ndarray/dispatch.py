@@ -42,7 +42,9 @@ def invoke(op: Operator, inputs: Sequence[Any], given: dict[str, Any], out: Any 
     params = op.parse(given)
     names = op.input_names(params)
     if len(inputs) != len(names):
-        raise MXNetError(f"Operator {op.name} expects {len(names)} inputs ({', '.join(names)}), but got {len(inputs)} instead")
+        raise MXNetError(
+            f"Operator {op.name} expects {len(names)} inputs ({', '.join(names)}), but got {len(inputs)} instead"
+        )
     tensors = [x._data for x in inputs]
     device = torch_device(context) if op.takes_device else None
     is_train = STATE.training
@@ -70,7 +72,9 @@ def invoke(op: Operator, inputs: Sequence[Any], given: dict[str, Any], out: Any 
     return handles[0] if len(handles) == 1 else handles
 
 
-def run(op: Operator, params: Params, tensors: Sequence[torch.Tensor], is_train: bool, device: Any, *, grad: bool) -> list:
+def run(
+    op: Operator, params: Params, tensors: Sequence[torch.Tensor], is_train: bool, device: Any, *, grad: bool
+) -> list:
     """Call the operator's function eagerly, with its value checks; torch's own failures become ``MXNetError``."""
     try:
         if op.check is not None and all(t.device.type == "cpu" for t in tensors):

@@ -42,7 +42,7 @@ def _expand(key: tuple, shape: tuple[int, ...]) -> list:
     return [*key, *full]
 
 
-def _checked_integer(index: int, axis: int, shape: tuple[int, ...]) -> int:
+def _checked_integer(index: Any, axis: int, shape: tuple[int, ...]) -> int:
     if not -shape[axis] <= index < shape[axis]:
         raise IndexError(f"index {index} is out of bounds for axis {axis} with size {shape[axis]}")
     return int(index) % shape[axis]

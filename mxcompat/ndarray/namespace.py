@@ -12,6 +12,7 @@ from mxcompat.ndarray.ndarray import NDArray
 from mxcompat.ops import faces, registry
 from mxcompat.ops.schema import Operator
 
+
 def make_function(op: Operator, name: str, module: str) -> Callable:
     """The imperative function of an operator."""
 

@@ -336,7 +336,9 @@ class NDArray:
                 raise TypeError
             return torch.from_numpy(np.ascontiguousarray(array)).reshape(array.shape).to(data.device, data.dtype)
         except (TypeError, ValueError):
-            raise TypeError(f"NDArray does not support assignment with non-array-like object {value} of type {type(value)}") from None
+            raise TypeError(
+                f"NDArray does not support assignment with non-array-like object {value} of type {type(value)}"
+            ) from None
 
     def slice_assign(self, rhs: NDArray, begin: Any, end: Any, step: Any) -> NDArray:
         """A copy in which the region ``begin:end:step`` is replaced by ``rhs``."""
@@ -566,7 +568,11 @@ _method("__mod__", "broadcast_mod", "_mod_scalar")
 
 
 def _rmod(self: NDArray, other: Any) -> NDArray:
-    return _binary(other, self, "broadcast_mod", "") if isinstance(other, NDArray) else _binary(self, other, "", "_rmod_scalar")
+    return (
+        _binary(other, self, "broadcast_mod", "")
+        if isinstance(other, NDArray)
+        else _binary(self, other, "", "_rmod_scalar")
+    )
 
 
 def _imod(self: NDArray, other: Any) -> NDArray:

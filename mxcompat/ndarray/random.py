@@ -10,12 +10,20 @@ from mxcompat.ndarray.ndarray import NDArray
 from mxcompat.ops import registry
 
 __all__ = ["exponential", "exponential_like", "gamma", "gamma_like", "generalized_negative_binomial"]
-__all__ += ["generalized_negative_binomial_like", "multinomial", "negative_binomial", "negative_binomial_like", "normal"]
+__all__ += [
+    "generalized_negative_binomial_like",
+    "multinomial",
+    "negative_binomial",
+    "negative_binomial_like",
+    "normal",
+]
 __all__ += ["normal_like", "poisson", "poisson_like", "randint", "randn", "shuffle", "uniform", "uniform_like"]
 __all__ = [name for name in __all__ if not name.endswith("_like")]  # those are generated
 
 
-def _draw(name: str, params: dict[str, Any], shape: Any, dtype: Any, ctx: Any, out: Any, kwargs: dict[str, Any]) -> NDArray:
+def _draw(
+    name: str, params: dict[str, Any], shape: Any, dtype: Any, ctx: Any, out: Any, kwargs: dict[str, Any]
+) -> NDArray:
     given = {"shape": shape, "dtype": dtype, **kwargs}
     given = {key: value for key, value in given.items() if value is not _Null and value is not None}
     values = list(params.values())
@@ -41,7 +49,13 @@ def uniform(
 
 
 def normal(
-    loc: Any = 0, scale: Any = 1, shape: Any = _Null, dtype: Any = _Null, ctx: Any = None, out: Any = None, **kwargs: Any
+    loc: Any = 0,
+    scale: Any = 1,
+    shape: Any = _Null,
+    dtype: Any = _Null,
+    ctx: Any = None,
+    out: Any = None,
+    **kwargs: Any,
 ) -> NDArray:
     """Normal with mean ``loc`` and standard deviation ``scale``."""
     if isinstance(loc, NDArray):
@@ -71,7 +85,13 @@ def exponential(
 
 
 def gamma(
-    alpha: Any = 1, beta: Any = 1, shape: Any = _Null, dtype: Any = _Null, ctx: Any = None, out: Any = None, **kwargs: Any
+    alpha: Any = 1,
+    beta: Any = 1,
+    shape: Any = _Null,
+    dtype: Any = _Null,
+    ctx: Any = None,
+    out: Any = None,
+    **kwargs: Any,
 ) -> NDArray:
     """Gamma with shape ``alpha`` and scale ``beta``."""
     return _draw("gamma", {"alpha": alpha, "beta": beta}, shape, dtype, ctx, out, kwargs)

@@ -21,7 +21,13 @@ for _stem, (_function, _text, _is_comparison) in BINARY.items():
         infer_shape=broadcast_shape,
         check=reject_zero_divisor if _stem == "div" else None,
         stops_gradient=_is_comparison,
-    )(binary_operator(f"broadcast_{_stem}", _function, f"{_text}\n\nRanks are aligned from the right; axes of size 1 are repeated."))
+    )(
+        binary_operator(
+            f"broadcast_{_stem}",
+            _function,
+            f"{_text}\n\nRanks are aligned from the right; axes of size 1 are repeated.",
+        )
+    )
 
 
 def _broadcast_to_shape(params: Params, ins: list, outs: list) -> tuple[list, list]:

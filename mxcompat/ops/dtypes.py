@@ -17,7 +17,9 @@ from mxcompat.ops.schema import Params, TypeRule
 TORCH_BY_NAME: dict[str, torch.dtype] = {name: getattr(torch, name) for name in table.CODES}
 NAME_BY_TORCH: dict[torch.dtype, str] = {value: name for name, value in TORCH_BY_NAME.items()}
 NUMPY_BY_TORCH: dict[torch.dtype, Any] = {
-    value: np.bool_ if name == "bool" else getattr(np, name) for name, value in TORCH_BY_NAME.items() if name != "bfloat16"
+    value: np.bool_ if name == "bool" else getattr(np, name)
+    for name, value in TORCH_BY_NAME.items()
+    if name != "bfloat16"
 }
 FLOATS = (torch.float16, torch.float32, torch.float64, torch.bfloat16)
 

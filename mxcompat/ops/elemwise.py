@@ -152,7 +152,9 @@ def _unary(name: str, function: Callable, text: str, zero_gradient: bool) -> Non
     elif zero_gradient:
 
         def body(data):
-            return data.clone() if not data.is_floating_point() and name != "sign" else _ZeroGradient.apply(data, function)
+            return (
+                data.clone() if not data.is_floating_point() and name != "sign" else _ZeroGradient.apply(data, function)
+            )
 
     else:
         body = in_floating(function)
@@ -339,7 +341,13 @@ def scatter_elemwise_div(lhs, rhs):
     return divide(lhs, rhs)
 
 
-@register("add_n", ("ElementWiseSum", "_sparse_ElementWiseSum", "_sparse_add_n"), infer_shape=same_shape, variadic="num_args", may_view=True)
+@register(
+    "add_n",
+    ("ElementWiseSum", "_sparse_ElementWiseSum", "_sparse_add_n"),
+    infer_shape=same_shape,
+    variadic="num_args",
+    may_view=True,
+)
 def add_n(*args, num_args: Int(min=1)):
     """The sum of any number of arrays of one shape and type -> the same."""
     total = args[0]
@@ -357,7 +365,9 @@ def identity(data):
     return data
 
 
-@register("BlockGrad", ("_sparse_stop_gradient", "stop_gradient"), infer_shape=same_shape, may_view=True, stops_gradient=True)
+@register(
+    "BlockGrad", ("_sparse_stop_gradient", "stop_gradient"), infer_shape=same_shape, may_view=True, stops_gradient=True
+)
 def block_grad(data):
     """A copy of the array whose gradient is zero; nothing before it is differentiated through it."""
     return data.detach()

@@ -8,7 +8,13 @@ from mxcompat.base import _Null
 from mxcompat.ops.schema import NoEffect, Operator
 
 #: prefix of a registry name -> submodule of mx.nd and mx.sym in which the rest of the name is public
-PREFIXES = {"_contrib_": "contrib", "_linalg_": "linalg", "_sparse_": "sparse", "_image_": "image", "_random_": "random"}
+PREFIXES = {
+    "_contrib_": "contrib",
+    "_linalg_": "linalg",
+    "_sparse_": "sparse",
+    "_image_": "image",
+    "_random_": "random",
+}
 SUBMODULES = ("op", "_internal", "contrib", "linalg", "sparse", "image", "random")
 
 #: methods of NDArray and Symbol that only pass the object on as the first input
@@ -57,7 +63,9 @@ def docstring(op: Operator, kind: str) -> str:
     return "\n".join(lines)
 
 
-def split_arguments(op: Operator, args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[list, dict[str, Any], dict[str, Any]]:
+def split_arguments(
+    op: Operator, args: Sequence[Any], kwargs: dict[str, Any]
+) -> tuple[list, dict[str, Any], dict[str, Any]]:
     """Positional inputs, inputs by keyword, and parameters of one call, as the original's generated functions bind them.
 
     Positional arguments beyond the inputs are parameters in their order; ``_Null`` means not given. ``TypeError`` for

@@ -33,7 +33,12 @@ def ones(*, shape: Shape() = (), ctx: NoEffect(Str) = "", dtype: DType() = "floa
 
 @register("_full", infer_shape=_given_shape, infer_type=output_from("dtype"))
 def full(
-    *, shape: Optional(Shape()) = None, ctx: NoEffect(Str) = "", dtype: DType() = "float32", value: Float, device: Device = None
+    *,
+    shape: Optional(Shape()) = None,
+    ctx: NoEffect(Str) = "",
+    dtype: DType() = "float32",
+    value: Float,
+    device: Device = None,
 ):
     """An array filled with ``value``."""
     kind = TORCH_BY_NAME[dtype]
@@ -130,7 +135,13 @@ def _arange_like_shape(params: Params, ins: list, outs: list) -> tuple[list, lis
 
 @register("_contrib_arange_like", infer_shape=_arange_like_shape, stops_gradient=True)
 def arange_like(
-    data, *, start: Float = 0.0, step: Float = 1.0, repeat: Int(min=1) = 1, ctx: NoEffect(Str) = "", axis: Optional(Int) = None
+    data,
+    *,
+    start: Float = 0.0,
+    step: Float = 1.0,
+    repeat: Int(min=1) = 1,
+    ctx: NoEffect(Str) = "",
+    axis: Optional(Int) = None,
 ):
     """Values by ``step``, each ``repeat`` times, in the shape of ``data`` or as long as one of its axes."""
     shape = tuple(data.shape) if axis is None else (data.shape[axis],)

@@ -38,7 +38,9 @@ def _reshape_shape(params: Params, ins: list, outs: list) -> tuple[list, list]:
 
 
 @register("Reshape", ("reshape",), infer_shape=_reshape_shape, may_view=True)
-def reshape(data, *, shape: Shape() = (), reverse: Bool = False, target_shape: Shape() = (), keep_highest: Bool = False):
+def reshape(
+    data, *, shape: Shape() = (), reverse: Bool = False, target_shape: Shape() = (), keep_highest: Bool = False
+):
     """The same elements in another shape.
 
     Codes: 0 copies the size at the same place, -1 is inferred, -2 takes all that remain, -3 merges two, -4 splits one into
@@ -599,5 +601,3 @@ def where(condition, x, y):
     if chosen.ndim == 1 and x.ndim > 1:
         chosen = chosen.reshape(-1, *[1] * (x.ndim - 1))
     return torch.where(chosen, x, y)
-
-

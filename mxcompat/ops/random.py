@@ -76,7 +76,9 @@ def _positive(*names: str) -> Callable:
 class _Family:
     """One distribution: its parameters with defaults, the draw, and the names of the ``_sample`` inputs."""
 
-    def __init__(self, draw: Callable, text: str, check: Callable | None = None, inputs: tuple[str, ...] = (), **params):
+    def __init__(
+        self, draw: Callable, text: str, check: Callable | None = None, inputs: tuple[str, ...] = (), **params
+    ):
         self.draw, self.text, self.check, self.params = draw, text, check, params
         self.inputs = inputs or tuple(params)
 
@@ -86,11 +88,15 @@ class _Family:
 
 _FAMILIES = {
     "uniform": _Family(_uniform, "Uniform in [low, high).", None, low=0.0, high=1.0),
-    "normal": _Family(_normal, "Normal with mean loc and standard deviation scale.", None, ("mu", "sigma"), loc=0.0, scale=1.0),
+    "normal": _Family(
+        _normal, "Normal with mean loc and standard deviation scale.", None, ("mu", "sigma"), loc=0.0, scale=1.0
+    ),
     "exponential": _Family(_exponential, "Exponential with rate lam (mean 1 / lam).", _positive("lam"), lam=1.0),
     "gamma": _Family(_gamma, "Gamma with shape alpha and scale beta.", _positive("alpha", "beta"), alpha=1.0, beta=1.0),
     "poisson": _Family(_poisson, "Poisson with mean lam.", None, lam=1.0),
-    "negative_binomial": _Family(_negative_binomial, "Failures before the k-th success of probability p.", None, k=1, p=1.0),
+    "negative_binomial": _Family(
+        _negative_binomial, "Failures before the k-th success of probability p.", None, k=1, p=1.0
+    ),
     "generalized_negative_binomial": _Family(
         _generalized_negative_binomial, "Negative binomial by mean mu and dispersion alpha.", None, mu=1.0, alpha=1.0
     ),
@@ -115,10 +121,16 @@ def _make_random(name: str, family: _Family) -> None:
         check=family.check,
         random=True,
         stops_gradient=True,
-    )(define(random, f"_random_{name}", f"{family.text}\n\nAn array of ``shape`` ((1,) without one) and ``dtype`` (float32)."))
-    register(
-        f"_random_{name}_like", infer_shape=same_shape, check=family.check, random=True, stops_gradient=True
-    )(define(like, f"_random_{name}_like", f"{family.text}\n\nAn array of the shape and type of ``data``."))
+    )(
+        define(
+            random,
+            f"_random_{name}",
+            f"{family.text}\n\nAn array of ``shape`` ((1,) without one) and ``dtype`` (float32).",
+        )
+    )
+    register(f"_random_{name}_like", infer_shape=same_shape, check=family.check, random=True, stops_gradient=True)(
+        define(like, f"_random_{name}_like", f"{family.text}\n\nAn array of the shape and type of ``data``.")
+    )
 
 
 def _functions(family: _Family) -> tuple[Callable, Callable]:
@@ -216,7 +228,13 @@ def _make_sample(name: str, family: _Family) -> None:
         infer_type=_sample_type,
         random=True,
         stops_gradient=True,
-    )(define(sample, f"_sample_{name}", f"{family.text}\n\n``shape`` draws for every element of the inputs: (..., *shape)."))
+    )(
+        define(
+            sample,
+            f"_sample_{name}",
+            f"{family.text}\n\n``shape`` draws for every element of the inputs: (..., *shape).",
+        )
+    )
 
 
 for _name, _family in _FAMILIES.items():
@@ -265,5 +283,3 @@ def sample_multinomial(
 def shuffle(data):
     """The rows in random order."""
     return data[torch.randperm(data.shape[0], device=data.device)]
-
-

@@ -100,8 +100,16 @@ _TABLE: dict[str, tuple[tuple[str, ...], Callable, str]] = {
     "sum": (("_sparse_sum", "sum_axis"), _sum, "The sum."),
     "mean": (("_sparse_mean",), _mean, "The mean; of integers it is cut towards zero."),
     "prod": ((), _prod, "The product."),
-    "max": (("max_axis",), lambda x, axes: _Extremum.apply(x, axes, True), "The largest value; ties all get the gradient."),
-    "min": (("min_axis",), lambda x, axes: _Extremum.apply(x, axes, False), "The smallest value; ties all get the gradient."),
+    "max": (
+        ("max_axis",),
+        lambda x, axes: _Extremum.apply(x, axes, True),
+        "The largest value; ties all get the gradient.",
+    ),
+    "min": (
+        ("min_axis",),
+        lambda x, axes: _Extremum.apply(x, axes, False),
+        "The smallest value; ties all get the gradient.",
+    ),
     "nansum": ((), lambda x, axes: _sum(_zero_nan(x), axes), "The sum, nan counting as 0."),
     "nanprod": ((), lambda x, axes: _prod(_one_nan(x), axes), "The product, nan counting as 1."),
 }

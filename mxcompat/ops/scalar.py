@@ -138,7 +138,9 @@ def _operator(name: str, function: Callable, text: str) -> Callable:
     def operator(data, *, scalar: Float = 1.0, is_int: NoEffect(Bool) = True):
         return function(data, fitting(data, scalar))
 
-    elemwise.define(operator, name, f"{text}\n\ndata of any shape -> the same shape and type; an integer type cuts the number.")
+    elemwise.define(
+        operator, name, f"{text}\n\ndata of any shape -> the same shape and type; an integer type cuts the number."
+    )
     return operator
 
 

@@ -25,7 +25,19 @@ import numpy as np
 from mxcompat import dtype as dtypes
 from mxcompat.base import MXNetError
 
-__all__ = ["Bool", "DType", "Device", "Enum", "Float", "Floats", "Int", "NoEffect", "Operator", "Optional", "OptionalInts"]
+__all__ = [
+    "Bool",
+    "DType",
+    "Device",
+    "Enum",
+    "Float",
+    "Floats",
+    "Int",
+    "NoEffect",
+    "Operator",
+    "Optional",
+    "OptionalInts",
+]
 __all__ += ["Param", "Params", "Shape", "Str", "TrainMode", "attribute_text"]
 
 REQUIRED = inspect.Parameter.empty
@@ -243,7 +255,11 @@ def attribute_text(value: Any) -> str:
     """The text under which a parameter value is kept in a node's attributes (NumPy 1 spelling of numbers)."""
     if isinstance(value, (tuple, list)):
         items = [attribute_text(x) for x in value]
-        return f"({items[0]},)" if len(items) == 1 and isinstance(value, tuple) else _brackets(value).format(", ".join(items))
+        return (
+            f"({items[0]},)"
+            if len(items) == 1 and isinstance(value, tuple)
+            else _brackets(value).format(", ".join(items))
+        )
     if isinstance(value, type) and issubclass(value, np.generic):
         return np.dtype(value).name
     if isinstance(value, np.ndarray):

@@ -44,7 +44,8 @@ def merge(first: Shape, second: Shape, what: str = "shape") -> Shape:
 def merge_inputs(names: Sequence[str], ins: list, expected: Sequence[Shape]) -> list:
     """Merge each input's shape with the expected one, naming the input in a contradiction."""
     return [
-        merge(want, have, f"Shape inconsistent, input {name}") for name, have, want in zip(names, ins, expected, strict=True)
+        merge(want, have, f"Shape inconsistent, input {name}")
+        for name, have, want in zip(names, ins, expected, strict=True)
     ]
 
 
@@ -58,7 +59,12 @@ def normalize_axis(axis: int, ndim: int, what: str = "axis") -> int:
 def same_shape(params: Params, ins: list, outs: list) -> tuple[list, list]:
     """All inputs and outputs have one shape, in both directions."""
     first = ins[0] if ins else None
-    if first is not None and -1 not in first and all(s == first for s in ins) and all(s is None or s == first for s in outs):
+    if (
+        first is not None
+        and -1 not in first
+        and all(s == first for s in ins)
+        and all(s is None or s == first for s in outs)
+    ):
         return ins, [first] * len(outs)
     shape: Shape = None
     for index, other in enumerate([*ins, *outs]):
@@ -149,7 +155,7 @@ def reshape_target(codes: Sequence[int], shape: Sequence[int], reverse: bool = F
         else:
             raise MXNetError(f"reshape: code {code} is not one of 0, -1, -2, -3, -4 or a positive size")
         code_index += 1
-    if inferred >= 0 and is_known(source):
+    if inferred >= 0 and -1 not in source:
         rest = size([dim for i, dim in enumerate(target) if i != inferred])
         total = size(source)
         if rest == 0 or total % rest:

@@ -1,5 +1,7 @@
 """``mx.sym``: symbols and the composing face of every operator (public path of the original: ``mxnet.symbol``)."""
 
+from typing import TYPE_CHECKING, Any
+
 from mxcompat.ops import load_catalogue
 from mxcompat.symbol import _internal, contrib, functions, image, linalg, namespace, op, random, sparse
 from mxcompat.symbol import symbol as _symbol
@@ -28,3 +30,7 @@ for _name in functions.__all__:
 symbol = _symbol
 
 __all__ = sorted({*_public, *_symbol.__all__, "contrib", "image", "linalg", "op", "random", "sparse"})
+
+if TYPE_CHECKING:  # the names above are made at import
+
+    def __getattr__(name: str) -> Any: ...

@@ -27,15 +27,21 @@ def make_node(
     attrs = _attributes(op, params, attribute.current().get(attr))
     parsed = op.parse({key: value for key, value in attrs.items() if not is_user_attribute(key)}, node_name or "")
     if not op.symbolic:
-        raise MXNetError(f"Not enough argument to call operator {op.name}: it exists imperatively only (mx.nd.{op.name})")
+        raise MXNetError(
+            f"Not enough argument to call operator {op.name}: it exists imperatively only (mx.nd.{op.name})"
+        )
     node_name = name.current().get(node_name, hint)
     slots = op.input_names(parsed)
     if len(inputs) > len(slots):
-        raise MXNetError(f"{op.label(node_name)}: expected at most {len(slots)} inputs ({', '.join(slots)}), got {len(inputs)}")
+        raise MXNetError(
+            f"{op.label(node_name)}: expected at most {len(slots)} inputs ({', '.join(slots)}), got {len(inputs)}"
+        )
     entries: list[Entry | None] = [*inputs, *[None] * (len(slots) - len(inputs))]
     for key, entry in named.items():
         if key not in slots:
-            raise MXNetError(f"{op.label(node_name)}: Keyword argument name {key} not found. Candidates: {', '.join(slots)}")
+            raise MXNetError(
+                f"{op.label(node_name)}: Keyword argument name {key} not found. Candidates: {', '.join(slots)}"
+            )
         entries[slots.index(key)] = entry
     filled = [
         entry if entry is not None else (_missing_variable(op, node_name, slot, attrs), 0)

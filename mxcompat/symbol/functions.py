@@ -104,7 +104,9 @@ def histogram(a: Symbol, bins: Any = 10, range: Any = None, **kwargs: Any) -> Sy
     """Counts and edges of the values of ``a``; bins as edges (a Symbol) or as their number with a range."""
     name = kwargs.pop("name", None)
     if isinstance(bins, Symbol):
-        node = make_node(registry.get("_histogram"), "_histogram", [a._single_entry(), bins._single_entry()], {}, kwargs, name)
+        node = make_node(
+            registry.get("_histogram"), "_histogram", [a._single_entry(), bins._single_entry()], {}, kwargs, name
+        )
     else:
         if range is None:
             raise ValueError("null range is not supported in symbol mode")

@@ -10,7 +10,15 @@ from mxcompat.ops import registry
 from mxcompat.symbol.compose import make_node
 from mxcompat.symbol.symbol import Symbol
 
-__all__ = ["exponential", "gamma", "generalized_negative_binomial", "multinomial", "negative_binomial", "normal", "poisson"]
+__all__ = [
+    "exponential",
+    "gamma",
+    "generalized_negative_binomial",
+    "multinomial",
+    "negative_binomial",
+    "normal",
+    "poisson",
+]
 __all__ += ["randint", "shuffle", "uniform"]
 
 

@@ -10,6 +10,7 @@ from mxcompat.formats import symbol_json
 from mxcompat.ops import registry
 from mxcompat.symbol.node import Entry, Node, is_user_attribute, topological
 
+
 def to_json(heads: Sequence[Entry]) -> str:
     """The JSON text of a graph."""
     order = topological(heads)
@@ -73,7 +74,9 @@ def _build(graph: symbol_json.GraphData) -> list[Entry]:
 def _check(node: Node, source: str) -> None:
     for child, index in node.inputs:
         if index >= child.num_outputs():
-            raise MXNetError(f"{source}: node {node.name} reads output {index} of {child.name}, which has {child.num_outputs()}")
+            raise MXNetError(
+                f"{source}: node {node.name} reads output {index} of {child.name}, which has {child.num_outputs()}"
+            )
     if node.op is not None:
         try:
             node.params  # noqa: B018  (parsing validates)
@@ -94,7 +97,9 @@ def without_amp_cast(heads: Sequence[Entry]) -> list[Entry]:
         return skipped.get((id(node), index), (copies[id(node)], index))
 
     for node in order:
-        copy = copies[id(node)] = Node(node.op, node.name, dict(node.attrs), [moved(e) for e in node.inputs], node.input_versions)
+        copy = copies[id(node)] = Node(
+            node.op, node.name, dict(node.attrs), [moved(e) for e in node.inputs], node.input_versions
+        )
         copy.subgraphs = node.subgraphs
         if node.op is not None and node.op.name in ("amp_cast", "amp_multicast"):
             skipped.update({(id(node), index): entry for index, entry in enumerate(copy.inputs)})

@@ -109,7 +109,9 @@ class Symbol:
         by_name = {node.name: node for node in variables}
         for key, value in kwargs.items():
             if key not in by_name:
-                raise MXNetError(f"Symbol.Compose: Keyword argument name {key} not found. Candidates: {', '.join(by_name)}")
+                raise MXNetError(
+                    f"Symbol.Compose: Keyword argument name {key} not found. Candidates: {', '.join(by_name)}"
+                )
             replace[id(by_name[key])] = value._single_entry()
         result = Symbol(copy_graph(self._heads, replace))
         if name:
@@ -190,7 +192,9 @@ class Symbol:
     def list_attr(self, recursive: bool = False) -> dict[str, str]:
         """The node's attributes (hidden ones such as ``lr_mult`` with and without their double underscores)."""
         if recursive:
-            raise DeprecationWarning("Symbol.list_attr with recursive=True has been deprecated. Please use attr_dict instead.")
+            raise DeprecationWarning(
+                "Symbol.list_attr with recursive=True has been deprecated. Please use attr_dict instead."
+            )
         return shown_attributes(self._heads[0][0].attrs)
 
     def attr_dict(self) -> dict[str, dict[str, str]]:
@@ -267,7 +271,8 @@ class Symbol:
         if any(t is None for group in types for t in group):
             unknown = [f"\t{name}: None" for name, t in zip(self.list_arguments(), types[0]) if t is None]
             warnings.warn(
-                "Cannot decide type for the following arguments. Consider providing them as input:\n" + "\n".join(unknown),
+                "Cannot decide type for the following arguments. Consider providing them as input:\n"
+                + "\n".join(unknown),
                 stacklevel=2,
             )
             return None, None, None
@@ -355,7 +360,7 @@ class Symbol:
     # -- arithmetic (attached below) and what only NDArray has --------------------------------------------------
 
     def __neg__(self) -> Symbol:
-        return self.__mul__(-1.0)  # type: ignore[attr-defined]
+        return apply("_MulScalar", "_mulscalar", [self], {"scalar": -1.0})
 
     def __abs__(self) -> Symbol:
         return apply("abs", "abs", [self], {})
@@ -378,7 +383,14 @@ _ARITHMETIC = {
     "mod": ("_Mod", "_ModScalar", "_RModScalar"),
     "pow": ("_Power", "_PowerScalar", "_rpower_scalar"),
 }
-_COMPARISON = {"eq": "equal", "ne": "not_equal", "gt": "greater", "ge": "greater_equal", "lt": "lesser", "le": "lesser_equal"}
+_COMPARISON = {
+    "eq": "equal",
+    "ne": "not_equal",
+    "gt": "greater",
+    "ge": "greater_equal",
+    "lt": "lesser",
+    "le": "lesser_equal",
+}
 
 
 def _attach(method: str, symbols: str, scalar: str, swapped: bool = False) -> None:

@@ -128,7 +128,13 @@ def train_mlp(mx):
 
 
 def train_mlp_torch(torch):
-    layers = [torch.nn.Linear(784, 128), torch.nn.ReLU(), torch.nn.Linear(128, 64), torch.nn.ReLU(), torch.nn.Linear(64, 10)]
+    layers = [
+        torch.nn.Linear(784, 128),
+        torch.nn.ReLU(),
+        torch.nn.Linear(128, 64),
+        torch.nn.ReLU(),
+        torch.nn.Linear(64, 10),
+    ]
     net = torch.nn.Sequential(*layers)
     optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
     data, label = torch.rand(64, 784), torch.randint(0, 10, (64,))

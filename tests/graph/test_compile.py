@@ -37,7 +37,9 @@ def test_never_stays_eager_and_always_compiles_at_once(monkeypatch: pytest.Monke
     assert compiled == ["compiled"]
 
 
-def test_auto_compiles_once_eager_time_has_paid(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_auto_compiles_once_eager_time_has_paid(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     auto, compiled = runner("auto", monkeypatch)
     budget = policy.expected_compile_seconds(1)
     with caplog.at_level(logging.INFO, logger="mxcompat.compile"):

@@ -133,7 +133,12 @@ def test_broadcasting_and_reflected_operators() -> None:
     with pytest.raises(MXNetError, match="broadcast"):
         nd.ones((2, 3)) + nd.ones((2, 2))
     a = nd.array([1.0, 4.0])
-    assert [(3 - a).asnumpy().tolist(), (8 / a).asnumpy().tolist(), (2**a).asnumpy().tolist(), (5 % a).asnumpy().tolist()] == [
+    assert [
+        (3 - a).asnumpy().tolist(),
+        (8 / a).asnumpy().tolist(),
+        (2**a).asnumpy().tolist(),
+        (5 % a).asnumpy().tolist(),
+    ] == [
         [2, -1],
         [8, 2],
         [2, 16],

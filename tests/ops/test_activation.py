@@ -85,3 +85,29 @@ ROWS = [
 ]
 
 test_rows = rows_test(ROWS, __file__)
+
+
+def test_rrelu_slopes():
+    """The original's process dies on this type in training; outside it takes the middle slope."""
+    import mxcompat as mx
+
+    data = mx.nd.array(np.tile([-2.0, 3.0], (50, 1)))
+    data.attach_grad()
+    with mx.autograd.record():
+        output, slopes = mx.nd.LeakyReLU(data, act_type="rrelu")
+    output.backward()
+    slopes = slopes.asnumpy()
+    assert (0.125 <= slopes).all() and (slopes <= 0.334).all() and len(np.unique(slopes)) > 50
+    np.testing.assert_allclose(output.asnumpy(), np.stack([-2 * slopes[:, 0], np.full(50, 3)], 1), rtol=1e-6)
+    np.testing.assert_allclose(data.grad.asnumpy(), np.stack([slopes[:, 0], np.ones(50)], 1), rtol=1e-6)
+    outside = mx.nd.LeakyReLU(data, act_type="rrelu")[0]
+    np.testing.assert_allclose(outside.asnumpy()[0], [-2 * 0.2295, 3], rtol=1e-5)
+
+
+def test_dropout_of_everything_is_zero():
+    """The original divides by zero here."""
+    import mxcompat as mx
+
+    with mx.autograd.record():
+        output = mx.nd.Dropout(mx.nd.ones((3, 4)), p=1.0)
+    assert not output.asnumpy().any()

@@ -1,5 +1,7 @@
 """Rows of convolution, its transpose, up-sampling and cropping."""
 
+import numpy as np
+
 from tests.harness import Bad, Row, rows_test
 
 #: kernel, spatial size of the data
@@ -118,3 +120,49 @@ ROWS = [
 ]
 
 test_rows = rows_test(ROWS, __file__)
+
+
+def _run(op, params, *arrays):
+    """The output, and the gradients of the inputs for head gradients of 0, 1, 2, ..."""
+    import mxcompat as mx
+
+    handles = [mx.nd.array(array) for array in arrays]
+    for handle in handles:
+        handle.attach_grad()
+    with mx.autograd.record():
+        output = getattr(mx.nd, op)(*handles, **params)
+    output.backward(mx.nd.arange(output.size).reshape(output.shape))
+    return [output.asnumpy(), *[handle.grad.asnumpy() for handle in handles]]
+
+
+def _draw(*shapes):
+    rng = np.random.RandomState(5)
+    return [rng.uniform(-1, 1, shape).astype("float32") for shape in shapes]
+
+
+def test_channels_last_is_a_permutation():
+    """The original has these layouts on a GPU only."""
+    for op, layout, space, kernel in [
+        ("Convolution", "NHWC", (6, 5), (3, 2)),
+        ("Convolution", "NDHWC", (3, 4, 3), (2, 3, 2)),
+        ("Deconvolution", "NHWC", (4, 3), (3, 2)),
+    ]:
+        params = {"kernel": kernel, "num_filter": 6, "no_bias": True, "num_group": 2}
+        weight = (6, *kernel, 2) if op == "Convolution" else (4, *kernel, 3)
+        data, weight = _draw((2, *space, 4), weight)
+        found = _run(op, dict(params, layout=layout), data, weight)
+        first = [np.moveaxis(array, -1, 1) for array in (data, weight)]
+        output = _run(op, params, *first)[0]
+        np.testing.assert_allclose(found[0], np.moveaxis(output, 1, -1), rtol=1e-4, atol=1e-5)
+        assert found[1].shape == data.shape and found[2].shape == weight.shape
+
+
+def test_deconvolution_target_shape_replaces_pad_and_adj():
+    """The original's CPU build infers this shape and then finds no kernel for it."""
+    data, weight = _draw((2, 4, 5, 6), (4, 3, 3, 3))
+    params = {"kernel": (3, 3), "stride": (2, 2), "num_filter": 3}
+    # (in - 1) * 2 + 3 is 11 and 13: an excess of 1 and 3 is halved upwards, the odd one given back as adj
+    found = _run("Deconvolution", dict(params, target_shape=(10, 10), pad=(7, 7)), data, weight)
+    wanted = _run("Deconvolution", dict(params, pad=(1, 2), adj=(1, 1)), data, weight)
+    for one, other in zip(found, wanted):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)

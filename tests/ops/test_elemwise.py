@@ -2,7 +2,20 @@
 
 from tests.harness import Bad, Row, distinct, ints, positive, rows_test, uniform, values
 
-EVERYWHERE = ["sigmoid", "tanh", "exp", "square", "sin", "cos", "abs", "negative", "relu", "softsign", "arctan", "arcsinh"]
+EVERYWHERE = [
+    "sigmoid",
+    "tanh",
+    "exp",
+    "square",
+    "sin",
+    "cos",
+    "abs",
+    "negative",
+    "relu",
+    "softsign",
+    "arctan",
+    "arcsinh",
+]
 EVERYWHERE += ["sinh", "cosh", "tan", "expm1", "degrees", "radians", "erf"]
 ABOVE_ZERO = ["log", "sqrt", "rsqrt", "cbrt", "rcbrt", "reciprocal", "gammaln", "gamma", "log10", "log2", "log1p"]
 INSIDE_ONE = ["arcsin", "arccos", "arctanh", "erfinv"]
@@ -58,7 +71,9 @@ ROWS = [
     *_pair_rows("_internal._hypot", exact=False),
     *_pair_rows("_internal._mod"),
     Row("_internal._mod", {"lhs": values([5.5, -5.5, 5.0]), "rhs": values([2.0, 2.0, 0.0])}, exact=True),
-    Row("_internal._mod", {"lhs": values([7, -7, 7]), "rhs": values([3, 3, -3])}, dtype="int32", grad=False, exact=True),
+    Row(
+        "_internal._mod", {"lhs": values([7, -7, 7]), "rhs": values([3, 3, -3])}, dtype="int32", grad=False, exact=True
+    ),
     *[row for op in COMPARISONS for row in _pair_rows("_internal._" + op)],
     *_pair_rows("_internal._grad_add"),
     *_pair_rows("_internal._scatter_elemwise_div", positive_left=True)[1:],
@@ -67,7 +82,10 @@ ROWS = [
     Row("add_n", {"arg0": (2, 3), "arg1": (2, 3), "arg2": (2, 3)}, compile=True),
     Row("add_n", {"arg0": ints((2, 3), 0, 9), "arg1": ints((2, 3), 0, 9)}, dtype="int32", grad=False, exact=True),
     *[row for op in ("identity", "BlockGrad", "make_loss") for row in _rows(op, (3, 4))[:2]],
-    *[Row(op, {"data": ints((2, 3), -5, 5)}, dtype="int64", grad=False) for op in ("identity", "BlockGrad", "make_loss")],
+    *[
+        Row(op, {"data": ints((2, 3), -5, 5)}, dtype="int64", grad=False)
+        for op in ("identity", "BlockGrad", "make_loss")
+    ],
     Row("make_loss", {"data": (2, 3)}, head=None),
     Row("BlockGrad", {"data": (2, 3)}, head=None),
     *[Row(op, {"data": (2, 3)}, dtype=t, grad=False) for op in ("zeros_like", "ones_like") for t in DTYPES[:4]],
@@ -89,7 +107,13 @@ ROWS = [
     Row("amp_cast", {"data": (2, 3)}, {"dtype": "float32"}),
     Row("amp_cast", {"data": (4,)}, {"dtype": "float16"}, compile=True),
     Row("amp_multicast", {"arg0": (2,), "arg1": (2, 3)}, {"num_outputs": 2}, grad=False, partial=False),
-    Row("amp_multicast", {"arg0": (2,), "arg1": (2, 3)}, {"num_outputs": 2, "cast_narrow": True}, grad=False, partial=False),
+    Row(
+        "amp_multicast",
+        {"arg0": (2,), "arg1": (2, 3)},
+        {"num_outputs": 2, "cast_narrow": True},
+        grad=False,
+        partial=False,
+    ),
     Row("amp_multicast", {"arg0": (2,)}, {"num_outputs": 1}, grad=False),
     Row("clip", {"data": values([-1.0, 1.0, 2.0, -3.0, 0.5])}, {"a_min": -1.0, "a_max": 1.0}, compile=True, exact=True),
     Row("clip", {"data": (3, 4)}, {"a_min": -0.5, "a_max": 0.25}, dtype="float64"),
@@ -108,7 +132,9 @@ ROWS = [
     Row("multi_all_finite", {"arg0": (2, 3)}, {"num_arrays": 1}, grad=False),
     Bad("elemwise_add", {"lhs": (2, 3), "rhs": (1, 3)}),
     Bad("elemwise_add", {"lhs": (2, 3), "rhs": ints((2, 3), 0, 5, dtype="int32")}),
-    Bad("elemwise_div", {"lhs": values([1, 2]), "rhs": values([0, 1])}, match="zero", error="MXNetError", dtype="int32"),
+    Bad(
+        "elemwise_div", {"lhs": values([1, 2]), "rhs": values([0, 1])}, match="zero", error="MXNetError", dtype="int32"
+    ),
     Bad("clip", {"data": (2, 3)}, {"a_min": 0}),
     Bad("Cast", {"data": (2, 3)}, {"dtype": "complex64"}),
 ]

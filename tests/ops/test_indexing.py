@@ -94,12 +94,16 @@ ROWS = [
     Bad("scatter_nd", {"data": (3, 4), "indices": values([[0, 2]])}, {"shape": (3, 4)}, match="fit"),
     Row("batch_take", ELEMENTS, grad=False, exact=True, compile=True),
     Row("batch_take", ELEMENTS, dtype="int32", grad=False),
+    Row("batch_take", {"a": (5, 2), "indices": ints((5,), 0, 2, "int32")}, dtype="float64", grad=False),
     Bad("batch_take", dict(ELEMENTS, indices=ints((3,), 0, 4)), match="int32"),
     Bad("batch_take", dict(ELEMENTS, indices=ints((2,), 0, 4, "int32"))),
     Row("fill_element_0index", {"lhs": (3, 4), "mhs": (3,), "rhs": ints((3,), 0, 5)}, grad=False, faces=("nd",)),
     Row("fill_element_0index", {"lhs": (2, 4), "mhs": (2,), "rhs": values([3, 0])}, grad=False, faces=("nd",)),
+    Row("fill_element_0index", {"lhs": (1, 3), "mhs": (1,), "rhs": values([2])}, grad=False, faces=("nd",)),
     Bad("fill_element_0index", {"lhs": (3, 4), "mhs": (2,), "rhs": (2,)}, faces=("nd",)),
     Row("_internal._onehot_encode", {"lhs": values([1, 0, 5]), "rhs": (3, 2)}, grad=False, faces=("nd",)),
+    Row("_internal._onehot_encode", {"lhs": ints((4,), 0, 3), "rhs": (4, 3)}, grad=False, faces=("nd",)),
+    Row("_internal._onehot_encode", {"lhs": values([1.9]), "rhs": (1, 3)}, grad=False, faces=("nd",)),
     Bad("_internal._onehot_encode", {"lhs": values([1, 0]), "rhs": (3, 2)}, faces=("nd",)),
 ]
 

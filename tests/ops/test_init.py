@@ -4,7 +4,9 @@ from tests.harness import Bad, Row, rows_test
 
 ROWS = [
     *[
-        Row("_internal." + op, {}, {"shape": (2, 3), "dtype": dtype}, grad=False, exact=True, compile=dtype == "float32")
+        Row(
+            "_internal." + op, {}, {"shape": (2, 3), "dtype": dtype}, grad=False, exact=True, compile=dtype == "float32"
+        )
         for op in ("_zeros", "_ones")
         for dtype in ("float32", "float64", "int32", "uint8")
     ],

@@ -1,6 +1,6 @@
 """Rows of the output layers. Labels get no gradient: the original leaves their arrays as they are."""
 
-from tests.harness import Bad, Row, ints, rows_test, values
+from tests.harness import Bad, Row, ints, rows_test, uniform, values
 
 SMOOTH = {"rtol": 1e-4, "atol": 1e-5}  # exponentials and sums in another order
 OPTIONS = [
@@ -79,6 +79,13 @@ def _cross_entropy(data, label, **options):
     return _output(data, label, None, "softmax_cross_entropy", **options)
 
 
+def _sparse_activation(shape=(4, 3), dtype="float32", train=True, **params):
+    """The original has no imperative form that works."""
+    inputs, aux = {"data": uniform(shape, 0.1, 0.9)}, {"moving_avg": uniform(shape[1:], 0.1, 0.9)}
+    options = dict(dtype=dtype, train=train, grad=train, faces=("sym",))
+    return Row("IdentityAttachKLSparseReg", inputs, params, aux=aux, compile=train, **options)
+
+
 LABELLED = {"data": (5, 3), "label": ints((5,), 0, 3)}
 BIG = ints((4, 3), -60, 60)
 
@@ -115,6 +122,9 @@ ROWS = [
     _cross_entropy((4, 3), ints((4,), 0, 3), compile=True),
     _cross_entropy(BIG, ints((4,), 0, 3)),
     _cross_entropy((4, 3), ints((4,), 0, 3), dtype="float64"),
+    _sparse_activation(),
+    _sparse_activation(sparseness_target=0.3, penalty=0.5, momentum=0.6),
+    _sparse_activation(train=False),
     Bad("softmax_cross_entropy", dict(LABELLED, label=(3,))),
     Bad("softmax_cross_entropy", dict(LABELLED, data=(5, 3, 2)), match="axes"),
 ]

@@ -16,7 +16,11 @@ ROWS = [
     Row("Flatten", {"data": (5,)}, exact=True),
     Row("Flatten", {"data": (2, 3, 4, 5)}, dtype="float64", exact=True),
     Row("reshape_like", {"lhs": (2, 6), "rhs": (3, 4)}, exact=True, compile=True),
-    Row("reshape_like", {"lhs": (30, 7), "rhs": (15, 2, 4)}, {"lhs_begin": 0, "lhs_end": 1, "rhs_begin": 0, "rhs_end": 2}),
+    Row(
+        "reshape_like",
+        {"lhs": (30, 7), "rhs": (15, 2, 4)},
+        {"lhs_begin": 0, "lhs_end": 1, "rhs_begin": 0, "rhs_end": 2},
+    ),
     Row("reshape_like", {"lhs": (2, 6), "rhs": (12,)}, dtype="float64"),
     *[Row("expand_dims", {"data": (2, 3)}, {"axis": axis}, exact=True, compile=axis == 1) for axis in (0, 1, -1)],
     Row("squeeze", {"data": (1, 2, 1, 3)}, exact=True, compile=True),
@@ -46,7 +50,12 @@ ROWS = [
     Row("repeat", {"data": (2, 3)}, {"repeats": 3, "axis": -2}, dtype="float64"),
     *[Row("Pad", IMAGE, {"mode": m, "pad_width": PAD}, compile=True) for m in ("edge", "reflect")],
     Row("Pad", IMAGE, {"mode": "constant", "pad_width": PAD, "constant_value": 2.5}, exact=True, compile=True),
-    Row("Pad", {"data": (1, 2, 2, 3, 2)}, {"mode": "constant", "pad_width": (0, 0, 0, 0, 1, 0, 0, 1, 1, 1)}, dtype="float64"),
+    Row(
+        "Pad",
+        {"data": (1, 2, 2, 3, 2)},
+        {"mode": "constant", "pad_width": (0, 0, 0, 0, 1, 0, 0, 1, 1, 1)},
+        dtype="float64",
+    ),
     Row("slice", CUBE, {"begin": (0, 1), "end": (1, 3)}, exact=True, compile=True),
     Row("slice", {"data": (4, 5)}, {"begin": (1, 0), "end": (100, 2)}, exact=True),
     Row("slice", {"data": (5,)}, {"begin": (None,), "end": (None,), "step": (-2,)}, exact=True),
@@ -58,7 +67,13 @@ ROWS = [
     Row("slice_like", {"data": (4, 5), "shape_like": (2, 3)}, exact=True, compile=True),
     Row("slice_like", {"data": (4, 5), "shape_like": (2, 3)}, {"axes": (1,)}, exact=True),
     Row("slice_like", {"data": (4, 5, 6), "shape_like": (2, 3, 1)}, {"axes": (0, -1)}, dtype="float64", exact=True),
-    Row("_internal._slice_assign", {"lhs": (3, 4), "rhs": (2, 2)}, {"begin": (0, 1), "end": (2, 3)}, grad=False, exact=True),
+    Row(
+        "_internal._slice_assign",
+        {"lhs": (3, 4), "rhs": (2, 2)},
+        {"begin": (0, 1), "end": (2, 3)},
+        grad=False,
+        exact=True,
+    ),
     Row(
         "_internal._slice_assign",
         {"lhs": (5,), "rhs": (3,)},
@@ -66,9 +81,21 @@ ROWS = [
         grad=False,
         exact=True,
     ),
-    Row("_internal._slice_assign", {"lhs": (3, 4), "rhs": (1, 4)}, {"begin": (1,), "end": (2,)}, dtype="float64", grad=False),
+    Row(
+        "_internal._slice_assign",
+        {"lhs": (3, 4), "rhs": (1, 4)},
+        {"begin": (1,), "end": (2,)},
+        dtype="float64",
+        grad=False,
+    ),
     *[
-        Row("_internal._slice_assign_scalar", {"data": (3, 4)}, {"scalar": 2.5, "begin": b, "end": e}, grad=False, exact=True)
+        Row(
+            "_internal._slice_assign_scalar",
+            {"data": (3, 4)},
+            {"scalar": 2.5, "begin": b, "end": e},
+            grad=False,
+            exact=True,
+        )
         for b, e in (((0, 1), (2, 3)), ((1,), (3,)), ((0, 0), (3, 1)))
     ],
     Row("Concat", {"arg0": (2, 3), "arg1": (2, 1)}, exact=True, compile=True, partial=False),
@@ -76,8 +103,17 @@ ROWS = [
     Row("Concat", {"arg0": (2, 3, 1), "arg1": (2, 3, 2)}, {"dim": -1}, dtype="float64", exact=True, partial=False),
     Row("Concat", {"arg0": (2, 3)}, exact=True, partial=False),
     Row("_internal._rnn_param_concat", {"arg0": (3,), "arg1": (4,)}, {"dim": 0}, exact=True, partial=False),
-    Row("_internal._rnn_param_concat", {"arg0": (3,), "arg1": (1,), "arg2": (2,)}, {"dim": 0}, exact=True, partial=False),
-    Row("_internal._rnn_param_concat", {"arg0": (3,), "arg1": (4,)}, {"dim": 0}, dtype="float64", exact=True, partial=False),
+    Row(
+        "_internal._rnn_param_concat", {"arg0": (3,), "arg1": (1,), "arg2": (2,)}, {"dim": 0}, exact=True, partial=False
+    ),
+    Row(
+        "_internal._rnn_param_concat",
+        {"arg0": (3,), "arg1": (4,)},
+        {"dim": 0},
+        dtype="float64",
+        exact=True,
+        partial=False,
+    ),
     Row("stack", {"arg0": (2, 3), "arg1": (2, 3)}, exact=True, compile=True),
     Row("stack", {"arg0": (2, 3), "arg1": (2, 3)}, {"axis": 1}, exact=True),
     Row("stack", {"arg0": (2,), "arg1": (2,), "arg2": (2,)}, {"axis": -1}, dtype="float64", exact=True),
@@ -87,7 +123,12 @@ ROWS = [
     Row("SliceChannel", {"data": (2, 3)}, {"num_outputs": 1}, exact=True),
     Row("_internal._split_v2", {"data": (2, 6)}, {"indices": (0, 2, 5), "axis": 1}, exact=True, compile=True),
     Row("_internal._split_v2", {"data": (6, 2)}, {"indices": (0, 2, 4), "axis": 0, "sections": 3}, exact=True),
-    Row("_internal._split_v2", {"data": (2, 3)}, {"indices": (0, 1, 2), "axis": 1, "squeeze_axis": True}, dtype="float64"),
+    Row(
+        "_internal._split_v2",
+        {"data": (2, 3)},
+        {"indices": (0, 1, 2), "axis": 1, "squeeze_axis": True},
+        dtype="float64",
+    ),
     Row("diag", {"data": (3, 4)}, exact=True, compile=True),
     Row("diag", {"data": (3,)}, {"k": 1}, exact=True),
     Row("diag", {"data": (2, 3, 4)}, {"k": -1, "axis1": 1, "axis2": 2}, dtype="float64", exact=True),

@@ -6,8 +6,14 @@ TOPK = ["value", "indices", "mask", "both"]
 DATA = distinct((2, 3, 4))
 
 ROWS = [
-    *[Row("topk", {"data": DATA}, {"k": 2, "ret_typ": r}, grad=r in ("value", "both"), exact=True, compile=True) for r in TOPK],
-    *[Row("topk", {"data": DATA}, {"k": 1, "axis": 0, "ret_typ": r, "is_ascend": True}, grad=False, exact=True) for r in TOPK],
+    *[
+        Row("topk", {"data": DATA}, {"k": 2, "ret_typ": r}, grad=r in ("value", "both"), exact=True, compile=True)
+        for r in TOPK
+    ],
+    *[
+        Row("topk", {"data": DATA}, {"k": 1, "axis": 0, "ret_typ": r, "is_ascend": True}, grad=False, exact=True)
+        for r in TOPK
+    ],
     Row("topk", {"data": values([3.0, 1.0, 2.0])}, {"k": 0, "ret_typ": "value"}, exact=True),
     Row("topk", {"data": DATA}, {"k": 3, "axis": None, "ret_typ": "value"}, exact=True),
     Row("topk", {"data": DATA}, {"dtype": "int32"}, grad=False, exact=True),

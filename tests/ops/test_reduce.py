@@ -30,7 +30,10 @@ ROWS = [
     Row("norm", {"data": values([0.0, 0.0])}),
     *[Row(op, {"data": values([[1.0, 3.0, 3.0], [5.0, 0.0, 0.0]])}, {"axis": 1}, exact=True) for op in POSITIONS],
     *[Row(op, {"data": distinct((2, 3, 4))}, exact=True) for op in POSITIONS],
-    *[Row(op, {"data": distinct((2, 3, 4))}, {"axis": -1, "keepdims": True}, dtype="float64", exact=True) for op in POSITIONS],
+    *[
+        Row(op, {"data": distinct((2, 3, 4))}, {"axis": -1, "keepdims": True}, dtype="float64", exact=True)
+        for op in POSITIONS
+    ],
     *[Row(op, {"data": ints((3, 4), 0, 5)}, {"axis": 0}, dtype="int32", grad=False, exact=True) for op in POSITIONS],
     Row("argmax_channel", {"data": distinct((3, 4))}, grad=False, exact=True),
     Row("argmax_channel", {"data": distinct((2, 3, 4))}, grad=False, exact=True),

@@ -1,5 +1,7 @@
 """Rows of the fused recurrent layers, and checks of what the original does on a GPU only."""
 
+import numpy as np
+
 from tests.harness import Bad, Row, rows_test, uniform
 
 GATES = {"rnn_relu": 1, "rnn_tanh": 1, "gru": 3, "lstm": 4}
@@ -88,3 +90,78 @@ ROWS = [
 ]
 
 test_rows = rows_test(ROWS, __file__)
+
+
+def _run(mode, arrays, **params):
+    """Outputs and the gradients of data and parameters, head gradients of ones."""
+    import mxcompat as mx
+
+    handles = {name: mx.nd.array(array) for name, array in arrays.items()}
+    for name in ("data", "parameters"):
+        handles[name].attach_grad()
+    with mx.autograd.record():
+        results = mx.nd.RNN(**handles, **_params(mode, state_outputs=True, **params))
+    mx.autograd.backward(results)
+    return [array.asnumpy() for array in results], handles["data"].grad.asnumpy(), handles["parameters"].grad.asnumpy()
+
+
+def _drawn(mode, **shape):
+    rng = np.random.RandomState(3)
+    shapes = {name: spec if isinstance(spec, tuple) else None for name, spec in _arrays(mode, **shape).items()}
+    count = parameter_count(mode, 3, **{key: value for key, value in shape.items() if key != "steps"})
+    return {name: rng.uniform(-1, 1, size or (count,)).astype("float32") for name, size in shapes.items()}
+
+
+def test_lengths_end_each_sequence():
+    """A padded batch equals its sequences run alone; outputs beyond the end are zero."""
+    for mode in GATES:
+        shape = dict(state=2, layers=2, directions=2)
+        arrays = _drawn(mode, **shape)
+        lengths = np.array([2, 4])
+        padded = dict(arrays, sequence_length=lengths)
+        outputs, data_grad, parameter_grad = _run(mode, padded, use_sequence_length=True, **shape)
+        total = np.zeros_like(parameter_grad)
+        for index, length in enumerate(lengths):
+            alone = {name: array[:, index : index + 1] for name, array in arrays.items() if name != "parameters"}
+            alone.update(data=alone["data"][:length], parameters=arrays["parameters"])
+            wanted, wanted_grad, share = _run(mode, alone, **shape)
+            total += share
+            np.testing.assert_allclose(outputs[0][:length, index], wanted[0][:, 0], rtol=1e-4, atol=1e-6)
+            assert not outputs[0][length:, index].any()
+            for found, state in zip(outputs[1:], wanted[1:]):
+                np.testing.assert_allclose(found[:, index], state[:, 0], rtol=1e-4, atol=1e-6)
+            np.testing.assert_allclose(data_grad[:length, index], wanted_grad[:, 0], rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(parameter_grad, total, rtol=1e-4, atol=1e-5)
+
+
+def test_clipping_bounds_the_cell_state():
+    arrays = _drawn("lstm", state=2)
+    free, *_ = _run("lstm", arrays, state=2)
+    wide, *_ = _run("lstm", arrays, state=2, lstm_state_clip_min=-9.0, lstm_state_clip_max=9.0)
+    for found, wanted in zip(wide, free):
+        np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
+    tight, *_ = _run("lstm", arrays, state=2, lstm_state_clip_min=-0.1, lstm_state_clip_max=0.1)
+    assert np.abs(tight[2]).max() <= np.float32(0.1) < np.abs(free[2]).max()
+
+
+def test_clipping_can_stop_nan():
+    arrays = _drawn("lstm", state=2)
+    arrays["state_cell"][:] = np.nan
+    limits = dict(lstm_state_clip_min=-0.1, lstm_state_clip_max=0.1, state=2)
+    assert np.isnan(_run("lstm", arrays, **limits)[0][2]).all()
+    assert np.isfinite(_run("lstm", arrays, lstm_state_clip_nan=True, **limits)[0][2]).all()
+
+
+def test_identity_projection_changes_nothing():
+    """With P = H and the unit matrix a projected LSTM is an LSTM; its gradients too."""
+    arrays = _drawn("lstm", state=2)
+    split = 4 * 2 * (3 + 2)  # weights, then biases
+    weights, biases = np.split(arrays["parameters"], [split])
+    projected = dict(arrays, parameters=np.concatenate([weights, np.eye(2, dtype="float32").ravel(), biases]))
+    wanted, wanted_data, wanted_parameters = _run("lstm", arrays, state=2)
+    found, found_data, found_parameters = _run("lstm", projected, state=2, projection=2)
+    for one, other in zip(found, wanted):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(found_data, wanted_data, rtol=1e-4, atol=1e-6)
+    kept = np.delete(found_parameters, np.arange(split, split + 4))
+    np.testing.assert_allclose(kept, wanted_parameters, rtol=1e-4, atol=1e-6)
