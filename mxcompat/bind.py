@@ -71,7 +71,13 @@ def _executor(
     for name, shape in zip(symbol.list_outputs(), out_shapes):
         if not is_known(shape):
             raise MXNetError(f"bind: the shape of output {name} does not follow from the arguments")
-    return Executor(symbol, ctx, args, grads, requests, aux, out_shapes, out_types, group2ctx)
+    created = {}
+    for node in topological(symbol._heads):
+        if node.op is not None and node.op.takes_shape:
+            created[id(node)] = shapes[id(node)][0]
+            if not is_known(created[id(node)]):
+                raise MXNetError(f"bind: the shape of {node.name} does not follow from what uses it")
+    return Executor(symbol, ctx, args, grads, requests, aux, out_shapes, out_types, group2ctx, created)
 
 
 def _arrays(what: str, given: Any, nodes: Sequence[Node], allow_missing: bool) -> list:

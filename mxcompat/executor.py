@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -56,8 +56,9 @@ class Executor:
         output_shapes: Sequence[tuple[int, ...]],
         output_types: Sequence[torch.dtype],
         group2ctx: dict[str, Context] | None = None,
+        created: Mapping[int, tuple] | None = None,
     ):
-        self._symbol, self._ctx, self._group2ctx = symbol, ctx, group2ctx
+        self._symbol, self._ctx, self._group2ctx, self._created = symbol, ctx, group2ctx, created
         self._heads = list(symbol._heads)
         arguments, auxiliary = symbol._variables()
         self._variables = [*arguments, *auxiliary]
@@ -175,7 +176,7 @@ class Executor:
     def _mode(self, is_train: bool) -> _Mode:
         mode = self._modes.get(is_train)
         if mode is None:
-            lowered = lower(self._heads, self._variables, set(self._wanted), is_train, self._device)
+            lowered = lower(self._heads, self._variables, set(self._wanted), is_train, self._device, self._created)
             runner = policy.Runner(lowered.module, lowered.operators, lowered.traceable, self._policy)
             mode = self._modes[is_train] = _Mode(lowered, runner)
         return mode

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -45,9 +45,17 @@ class Lowered:
 
 
 def lower(
-    heads: Sequence[Entry], variables: Sequence[Node], with_gradient: set[int], is_train: bool, device: torch.device
+    heads: Sequence[Entry],
+    variables: Sequence[Node],
+    with_gradient: set[int],
+    is_train: bool,
+    device: torch.device,
+    created: Mapping[int, tuple] | None = None,
 ) -> Lowered:
-    """The graph of ``heads``; ``variables`` are its inputs in order, ``with_gradient`` the positions that get gradients."""
+    """The graph of ``heads``; ``variables`` are its inputs in order, ``with_gradient`` the positions that get gradients.
+
+    ``created`` has the inferred shapes of the nodes (by id) that create arrays.
+    """
     graph = fx.Graph()
     order = topological(heads)
     values: dict[tuple[int, int], fx.Node] = {}
@@ -63,7 +71,7 @@ def lower(
     for node in order:
         if node.op is None:
             continue
-        tail = _add_node(graph, node, values, is_train, device)
+        tail = _add_node(graph, node, values, is_train, device, (created or {}).get(id(node)))
         if id(node) not in wanted:
             continue
         if node.op.commit is not None and is_train:
@@ -92,24 +100,27 @@ def _legal(name: str, index: int) -> str:
     return text if re.match(r"[A-Za-z_]", text) else f"input_{index}_{text}"
 
 
-def _add_node(graph: fx.Graph, node: Node, values: dict, is_train: bool, device: torch.device) -> fx.Node:
+def _add_node(
+    graph: fx.Graph, node: Node, values: dict, is_train: bool, device: torch.device, shape: tuple | None
+) -> fx.Node:
     """Add the call of one node and the selection of its outputs; returns the call itself sliced to its statistics."""
     op = node.op
     assert op is not None
     args = tuple(values[id(child), index] for child, index in node.inputs)
-    kwargs = op.call_arguments(node.params, is_train, device, explicit=True)
+    kwargs = op.call_arguments(node.params, is_train, device, shape, explicit=True)
     call = graph.create_node("call_function", op.target, args, kwargs, name=_legal(node.name, 0))
     call.meta.update(mxnet_name=node.name, operator=op.name)
     count = node.num_outputs()
     has_tail = op.commit is not None and is_train
-    if count == 1 and not has_tail and not op.mutates:
+    mutated = op.mutated_names(node.params)
+    if count == 1 and not has_tail and not mutated:
         values[id(node), 0] = call
         return call
     for index in range(count):
         values[id(node), index] = graph.call_function(operator.getitem, (call, index))
     if not has_tail:
         return call
-    start = count + len(op.mutates)
+    start = count + len(mutated)
     return graph.call_function(operator.getitem, (call, slice(start, None)))
 
 

@@ -11,6 +11,7 @@ from mxcompat.base import MXNetError
 from mxcompat.context import Context, current_context, torch_device
 from mxcompat.ops.dtypes import NAME_BY_TORCH
 from mxcompat.ops.schema import Operator, Params
+from mxcompat.ops.shape import is_known
 from mxcompat.scope import STATE
 
 _new_handle: Callable[[torch.Tensor, Context], Any]
@@ -55,12 +56,13 @@ def invoke(op: Operator, inputs: Sequence[Any], given: dict[str, Any], out: Any 
     results = run(op, params, tensors, is_train, device, grad=recorded)
     count = op.num_outputs(params)
     values = results[:count]
-    _write_mutated(op, names, inputs, results[count:])
+    mutated = op.mutated_names(params)
+    _write_mutated(mutated, names, inputs, results[count:])
     if op.forward_writes is not None:  # imperatively the original writes these in every call
         for name, number in op.forward_writes(params).items():
             inputs[names.index(name)]._data.fill_(number)
-    if recorded and is_train and op.commit is not None and len(results) > count + len(op.mutates):
-        values = _commit_in_backward(op, params, inputs, names, values, results[count + len(op.mutates) :])
+    if recorded and is_train and op.commit is not None and len(results) > count + len(mutated):
+        values = _commit_in_backward(op, params, inputs, names, values, results[count + len(mutated) :])
     if op.may_view:
         values = [_unshare(value, tensors) for value in values]
     visible = values[: op.num_visible(params)]
@@ -79,7 +81,8 @@ def run(
     try:
         if op.check is not None and all(t.device.type == "cpu" for t in tensors):
             op.check(params, *tensors)
-        kwargs = op.call_arguments(params, is_train, device)
+        shape = _created_shape(op, params) if op.takes_shape else None
+        kwargs = op.call_arguments(params, is_train, device, shape)
         if grad:
             with torch.enable_grad():
                 result = op.fn(*tensors, **kwargs)
@@ -90,6 +93,14 @@ def run(
     except (RuntimeError, IndexError, ValueError, TypeError) as error:
         raise MXNetError(f"{op.name}({_describe(tensors)}): {error}") from error
     return list(result) if isinstance(result, (tuple, list)) else [result]
+
+
+def _created_shape(op: Operator, params: Params) -> tuple:
+    """The shape a creating operator's parameters give; imperatively there is nothing that could complete it."""
+    shape = op.infer_shape(params, [], [None])[1][0]
+    if not is_known(shape):
+        raise MXNetError(f"Operator {op.name} inferring shapes failed: the parameters {dict(params)} leave {shape} open")
+    return shape
 
 
 def _context(op: Operator, inputs: Sequence[Any], given: dict[str, Any]) -> Context:
@@ -138,8 +149,10 @@ def _unshare(value: torch.Tensor, tensors: Sequence[torch.Tensor]) -> torch.Tens
     return value
 
 
-def _write_mutated(op: Operator, names: Sequence[str], inputs: Sequence[Any], values: Sequence[torch.Tensor]) -> None:
-    for name, value in zip(op.mutates, values):
+def _write_mutated(
+    mutated: Sequence[str], names: Sequence[str], inputs: Sequence[Any], values: Sequence[torch.Tensor]
+) -> None:
+    for name, value in zip(mutated, values):
         for target, input_name in zip(inputs, names):
             if input_name == name:
                 target._data.copy_(value)

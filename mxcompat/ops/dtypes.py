@@ -29,6 +29,18 @@ def torch_dtype(dtype: Any) -> torch.dtype:
     return dtype if isinstance(dtype, torch.dtype) else TORCH_BY_NAME[table.dtype_name(dtype)]
 
 
+def in_type(number: float, dtype: torch.dtype) -> float | int:
+    """A number as C converts it to the type: cut towards zero, and wrapped around where it does not fit."""
+    if dtype.is_floating_point:
+        return number
+    if dtype is torch.bool:
+        return number != 0
+    info = torch.iinfo(dtype)
+    reach = 2 ** (max(info.bits, 32) - 1)
+    whole = int(number) if -reach <= number < reach else -reach  # what x86 gives for all that is out of reach
+    return (whole - info.min) % 2**info.bits + info.min
+
+
 def unify(types: list, what: str = "input") -> Any:
     """The one type that all known entries share, None when none is known; a contradiction raises ``MXNetError``."""
     found = None

@@ -1,48 +1,87 @@
-"""Operators that create arrays from parameters alone."""
+"""Operators that create arrays from parameters alone.
+
+A 0 in their ``shape`` (and an empty shape) is an unknown size: in a graph it is filled in from the consumers.
+"""
 
 import math
 
 import torch
 
 from mxcompat.base import MXNetError
-from mxcompat.ops.dtypes import TORCH_BY_NAME, output_from
+from mxcompat.ops.dtypes import TORCH_BY_NAME, in_type, output_from, torch_dtype
 from mxcompat.ops.registry import register
-from mxcompat.ops.schema import Bool, Device, DType, Float, Int, NoEffect, Optional, Params, Shape, Str
+from mxcompat.ops.schema import Bool, Device, DType, Float, Int, NoEffect, Optional, OutputShape, Params, Shape, Str
 from mxcompat.ops.shape import is_known, merge, normalize_axis, size
 
 _ARANGE_TYPES = DType("bfloat16", "float16", "float32", "float64", "int32", "int64", "int8", "uint8")
 
 
-def _given_shape(params: Params, ins: list, outs: list) -> tuple[list, list]:
-    """The ``shape`` parameter, in which 0 (and an empty shape) is filled in from the consumers."""
+def created_shape(params: Params, ins: list, outs: list) -> tuple[list, list]:
+    """The ``shape`` parameter, and what the consumers say of its unknown sizes."""
     shape = tuple(-1 if dim <= 0 else dim for dim in params.shape or ()) or None
     return ins, [merge(shape, outs[0], "shape")]
 
 
-@register("_zeros", infer_shape=_given_shape, infer_type=output_from("dtype"))
-def zeros(*, shape: Shape() = (), ctx: NoEffect(Str) = "", dtype: DType() = "float32", device: Device = None):
+@register("_zeros", infer_shape=created_shape, infer_type=output_from("dtype"))
+def zeros(
+    *,
+    shape: Shape() = (),
+    ctx: NoEffect(Str) = "",
+    dtype: DType() = "float32",
+    created: OutputShape,
+    device: Device = None,
+):
     """An array of zeros."""
-    return torch.zeros(shape, dtype=TORCH_BY_NAME[dtype], device=device)
+    return torch.zeros(created, dtype=TORCH_BY_NAME[dtype], device=device)
 
 
-@register("_ones", infer_shape=_given_shape, infer_type=output_from("dtype"))
-def ones(*, shape: Shape() = (), ctx: NoEffect(Str) = "", dtype: DType() = "float32", device: Device = None):
+def _coded_type(params: Params, ins: list, outs: list) -> tuple[list, list]:
+    return ins, [_by_code(params.dtype)]
+
+
+def _by_code(code: int) -> torch.dtype:
+    return torch_dtype(code) if code >= 0 else torch.float32
+
+
+@register("_zeros_without_dtype", infer_shape=created_shape, infer_type=_coded_type)
+def zeros_without_dtype(
+    *,
+    shape: Optional(Shape()) = None,
+    ctx: NoEffect(Str) = "",
+    dtype: Int = -1,
+    created: OutputShape,
+    device: Device = None,
+):
+    """An array of zeros; ``dtype`` is a file code, -1 means float32."""
+    return torch.zeros(created, dtype=_by_code(dtype), device=device)
+
+
+@register("_ones", infer_shape=created_shape, infer_type=output_from("dtype"))
+def ones(
+    *,
+    shape: Shape() = (),
+    ctx: NoEffect(Str) = "",
+    dtype: DType() = "float32",
+    created: OutputShape,
+    device: Device = None,
+):
     """An array of ones."""
-    return torch.ones(shape, dtype=TORCH_BY_NAME[dtype], device=device)
+    return torch.ones(created, dtype=TORCH_BY_NAME[dtype], device=device)
 
 
-@register("_full", infer_shape=_given_shape, infer_type=output_from("dtype"))
+@register("_full", infer_shape=created_shape, infer_type=output_from("dtype"))
 def full(
     *,
     shape: Optional(Shape()) = None,
     ctx: NoEffect(Str) = "",
     dtype: DType() = "float32",
     value: Float,
+    created: OutputShape,
     device: Device = None,
 ):
     """An array filled with ``value``."""
     kind = TORCH_BY_NAME[dtype]
-    return torch.full(shape or (), value if kind.is_floating_point else int(value), dtype=kind, device=device)
+    return torch.full(created, in_type(value, kind), dtype=kind, device=device)
 
 
 def _range_length(params: Params) -> int:
@@ -52,14 +91,29 @@ def _range_length(params: Params) -> int:
     start, stop = (0.0, params.start) if params.stop is None else (params.start, params.stop)
     count = math.ceil((stop - start) / params.step)
     if count <= 0:
-        raise MXNetError(f"the range from {start} to {stop} by {params.step} is empty")
+        raise MXNetError(f"Invalid range (start, stop, step) = ({start}, {stop}, {params.step}): it is empty")
     return count * params.repeat
 
 
 def _arange_shape(params: Params, ins: list, outs: list) -> tuple[list, list]:
     if params.infer_range and params.stop is None:
-        return ins, outs
+        return ins, [merge((-1,), outs[0], "range")]
     return ins, [merge((_range_length(params),), outs[0], "range")]
+
+
+#: Compat: start and step are cut to integers in these types, also in the two narrow floating ones
+_WHOLE_STEPS = (torch.int8, torch.uint8, torch.int32, torch.int64, torch.float16, torch.bfloat16)
+
+
+def _progression(start: float, step: float, repeat: int, count: int, dtype: torch.dtype, device) -> torch.Tensor:
+    """``count`` values by ``step``, each ``repeat`` times, computed in the result's own type."""
+    places = torch.arange(count, device=device)
+    if repeat > 1:
+        places = torch.div(places, repeat, rounding_mode="floor")
+    wide = torch.int64 if dtype in _WHOLE_STEPS else dtype
+    if dtype in _WHOLE_STEPS:
+        start, step = int(start), int(step)
+    return (places.to(wide) * step + start).to(dtype)
 
 
 @register("_arange", infer_shape=_arange_shape, infer_type=output_from("dtype"))
@@ -72,16 +126,16 @@ def arange(
     infer_range: Bool = False,
     ctx: NoEffect(Str) = "",
     dtype: _ARANGE_TYPES = "float32",
+    created: OutputShape,
     device: Device = None,
 ):
-    """Values from ``start`` below ``stop`` by ``step``, each ``repeat`` times; with ``stop`` None, from 0 below ``start``."""
-    if stop is None:
-        start, stop = 0.0, start
-    count = math.ceil((stop - start) / step)
-    values = start + step * torch.arange(count, dtype=torch.float64, device=device)
-    if repeat > 1:
-        values = values.repeat_interleave(repeat)
-    return values.to(TORCH_BY_NAME[dtype])
+    """Values from ``start`` below ``stop`` by ``step``, each ``repeat`` times; with ``stop`` None, from 0 below ``start``.
+
+    With ``infer_range`` and no ``stop`` the consumer says how many, beginning at ``start``.
+    """
+    if stop is None and not infer_range:
+        start = 0.0
+    return _progression(start, step, repeat, created[0], TORCH_BY_NAME[dtype], device)
 
 
 @register(
@@ -145,6 +199,4 @@ def arange_like(
 ):
     """Values by ``step``, each ``repeat`` times, in the shape of ``data`` or as long as one of its axes."""
     shape = tuple(data.shape) if axis is None else (data.shape[axis],)
-    count = size(shape)
-    places = torch.div(torch.arange(count, device=data.device), repeat, rounding_mode="floor")
-    return (start + step * places).to(data.dtype).reshape(shape)
+    return _progression(start, step, repeat, size(shape), data.dtype, data.device).reshape(shape)

@@ -3,7 +3,7 @@
 import torch
 
 from mxcompat.base import MXNetError
-from mxcompat.ops.dtypes import free_inputs, unify
+from mxcompat.ops.dtypes import floating, free_inputs, in_type, unify
 from mxcompat.ops.registry import register
 from mxcompat.ops.schema import Bool, Enum, Float, Int, Optional, OptionalInts, Params, Shape
 from mxcompat.ops.shape import forward_rule, is_known, merge, normalize_axis, reshape_target, size
@@ -400,8 +400,7 @@ def slice_assign(lhs, rhs, *, begin: OptionalInts, end: OptionalInts, step: Opti
 def slice_assign_scalar(data, *, scalar: Float = 0.0, begin: OptionalInts, end: OptionalInts, step: OptionalInts = ()):
     """data with the region ``begin:end:step`` filled with a number."""
     params = Params(begin=begin, end=end, step=step)
-    number = scalar if data.is_floating_point() else int(scalar)
-    return _assigned(data, torch.full_like(_select(data, params), number), params)
+    return _assigned(data, torch.full_like(_select(data, params), in_type(scalar, data.dtype)), params)
 
 
 def _assigned(data: torch.Tensor, value: torch.Tensor, params: Params) -> torch.Tensor:

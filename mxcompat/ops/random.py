@@ -12,16 +12,12 @@ import torch
 from mxcompat.base import MXNetError
 from mxcompat.ops.dtypes import TORCH_BY_NAME, same_type, unify
 from mxcompat.ops.elemwise import define
+from mxcompat.ops.init import created_shape
 from mxcompat.ops.registry import register
-from mxcompat.ops.schema import Bool, Device, DType, Float, Int, NoEffect, Optional, Params, Shape, Str
+from mxcompat.ops.schema import Bool, Device, DType, Float, Int, NoEffect, Optional, OutputShape, Params, Shape, Str
 from mxcompat.ops.shape import merge, same_shape, size
 
 _FLOATS = Optional(DType("float16", "float32", "float64"))
-
-
-def _shape_rule(params: Params, ins: list, outs: list) -> tuple[list, list]:
-    shape = tuple(-1 if dim <= 0 else dim for dim in params.shape or ()) or None
-    return ins, [merge(shape, outs[0], "shape")]
 
 
 def _type_rule(default: str = "float32") -> Callable:
@@ -116,7 +112,7 @@ def _make_random(name: str, family: _Family) -> None:
     register(
         f"_random_{name}",
         (f"random_{name}", *((name,) if name in names else ())),
-        infer_shape=_shape_rule,
+        infer_shape=created_shape,
         infer_type=_type_rule(),
         check=family.check,
         random=True,
@@ -125,7 +121,7 @@ def _make_random(name: str, family: _Family) -> None:
         define(
             random,
             f"_random_{name}",
-            f"{family.text}\n\nAn array of ``shape`` ((1,) without one) and ``dtype`` (float32).",
+            f"{family.text}\n\nAn array of ``shape`` and ``dtype`` (float32).",
         )
     )
     register(f"_random_{name}_like", infer_shape=same_shape, check=family.check, random=True, stops_gradient=True)(
@@ -136,8 +132,8 @@ def _make_random(name: str, family: _Family) -> None:
 def _functions(family: _Family) -> tuple[Callable, Callable]:
     """The two functions of a distribution; their signatures carry its parameter names."""
 
-    def random(*, shape=None, ctx="", dtype=None, device=None, **numbers):
-        return _drawn(family.draw, family.values(numbers), shape or (1,), TORCH_BY_NAME[dtype or "float32"], device)
+    def random(*, created, shape=None, ctx="", dtype=None, device=None, **numbers):
+        return _drawn(family.draw, family.values(numbers), created, TORCH_BY_NAME[dtype or "float32"], device)
 
     def like(data, **numbers):
         return _drawn(family.draw, family.values(numbers), data.shape, data.dtype, data.device)
@@ -151,6 +147,7 @@ def _functions(family: _Family) -> tuple[Callable, Callable]:
         inspect.Parameter("shape", keyword, default=None, annotation=Optional(Shape())),
         inspect.Parameter("ctx", keyword, default="", annotation=NoEffect(Str)),
         inspect.Parameter("dtype", keyword, default=None, annotation=_FLOATS),
+        inspect.Parameter("created", keyword, annotation=OutputShape),
         inspect.Parameter("device", keyword, default=None, annotation=Device),
     ]
     random.__signature__ = inspect.Signature([*numbers, *common])
@@ -166,7 +163,7 @@ for _name, _family in _FAMILIES.items():
 @register(
     "_random_randint",
     ("random_randint",),
-    infer_shape=_shape_rule,
+    infer_shape=created_shape,
     infer_type=_type_rule("int32"),
     random=True,
     stops_gradient=True,
@@ -178,10 +175,11 @@ def random_randint(
     shape: Optional(Shape()) = None,
     ctx: NoEffect(Str) = "",
     dtype: Optional(DType("int32", "int64")) = None,
+    created: OutputShape,
     device: Device = None,
 ):
     """Integers in [low, high), int32 by default."""
-    return torch.randint(low, high, shape or (1,), dtype=TORCH_BY_NAME[dtype or "int32"], device=device)
+    return torch.randint(low, high, created, dtype=TORCH_BY_NAME[dtype or "int32"], device=device)
 
 
 # -- one distribution an element ------------------------------------------------------------------------------------------

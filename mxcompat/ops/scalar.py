@@ -9,14 +9,10 @@ import torch
 
 from mxcompat.base import MXNetError
 from mxcompat.ops import elemwise
+from mxcompat.ops.dtypes import in_type
 from mxcompat.ops.registry import register
 from mxcompat.ops.schema import Bool, Float, NoEffect, Params
 from mxcompat.ops.shape import same_shape
-
-
-def fitting(data: torch.Tensor, scalar: float) -> float | int:
-    """The number in the array's type."""
-    return scalar if data.is_floating_point() else int(scalar)
 
 
 def _filled(data: torch.Tensor, scalar: float | int) -> torch.Tensor:
@@ -24,7 +20,7 @@ def _filled(data: torch.Tensor, scalar: float | int) -> torch.Tensor:
 
 
 def _reject_zero_scalar(params: Params, data: torch.Tensor) -> None:
-    if not data.is_floating_point() and int(params.scalar) == 0:
+    if not data.is_floating_point() and in_type(params.scalar, data.dtype) == 0:
         raise MXNetError("integer division by zero")
 
 
@@ -136,7 +132,7 @@ _TABLE: dict[str, tuple[str, Callable, str, Callable | None, bool]] = {
 
 def _operator(name: str, function: Callable, text: str) -> Callable:
     def operator(data, *, scalar: Float = 1.0, is_int: NoEffect(Bool) = True):
-        return function(data, fitting(data, scalar))
+        return function(data, in_type(scalar, data.dtype))
 
     elemwise.define(
         operator, name, f"{text}\n\ndata of any shape -> the same shape and type; an integer type cuts the number."

@@ -8,9 +8,10 @@ order::
         ...
 
 Parameter kinds (``Int``, ``Float``, ``Bool``, ``Shape``, ``Enum``, ``DType``, ``Str``, …) turn a Python value or the
-original's text (``"(3, 3)"``, ``"True"``, ``"None"``) into one Python value; both go through the same parser. Two
-annotations are no parameters but are filled in by whoever runs the operator: ``TrainMode`` (a bool) and ``Device`` (a
-``torch.device``). ``NoEffect(kind)`` declares a parameter that is accepted and checked but changes no result.
+original's text (``"(3, 3)"``, ``"True"``, ``"None"``) into one Python value; both go through the same parser. Three
+annotations are no parameters but are filled in by whoever runs the operator: ``TrainMode`` (a bool), ``Device`` (a
+``torch.device``) and ``OutputShape`` (a tuple). ``NoEffect(kind)`` declares a parameter that is accepted and checked but
+changes no result.
 """
 
 import ast
@@ -37,6 +38,7 @@ __all__ = [
     "Operator",
     "Optional",
     "OptionalInts",
+    "OutputShape",
 ]
 __all__ += ["Param", "Params", "Shape", "Str", "TrainMode", "attribute_text"]
 
@@ -50,6 +52,10 @@ class TrainMode:
 
 class Device:
     """Annotation of the keyword that receives the ``torch.device`` on which a creating operator allocates."""
+
+
+class OutputShape:
+    """Annotation of the keyword that receives the shape of a creating operator's output, as its consumers complete it."""
 
 
 class Kind:
@@ -283,7 +289,7 @@ class Operator:
     new value for each input named in ``mutates``, then, in training mode, the batch statistics that ``commit`` needs.
 
     inputs           names of tensor inputs, auxiliary states included; ``variadic`` names the parameter that counts
-                     them where their number is free (``num_args``)
+                     them where their number is free (``num_args``); ``counts_itself``: it is filled in when not given
     active           ``active(params)`` -> names of the inputs this node really has
     aux              names of the inputs that are auxiliary states
     outputs          how many outputs, hidden ones included: int or ``f(params)``
@@ -291,7 +297,8 @@ class Operator:
     output_names     suffixes of their names: tuple or ``f(params)``; None means ``output`` or ``output0, output1, …``
     infer_shape      ``rule(params, in_shapes, out_shapes)`` -> refined pair; -1 = unknown size, None = unknown rank
     infer_type       likewise with ``torch.dtype`` or None
-    mutates          inputs whose new values follow the outputs (written back by whoever runs the operator)
+    mutates          inputs whose new values follow the outputs (written back by whoever runs the operator), or
+                     ``f(params)``
     commit           ``commit(params, aux_values, statistics)`` -> new auxiliary values, run in backward (rule 1)
     forward_writes   ``f(params)`` -> {input: number} written into bound inputs by a training forward with gradients
     check            ``check(params, *tensors)``: value checks of eager CPU execution
@@ -315,11 +322,12 @@ class Operator:
         infer_type: TypeRule,
         active: Callable[[Params], Sequence[str]] | None = None,
         variadic: str | None = None,
+        counts_itself: bool = True,
         aux: Sequence[str] = (),
         outputs: int | Callable[[Params], int] = 1,
         visible: int | Callable[[Params], int] | None = None,
         output_names: Sequence[str] | Callable[[Params], Sequence[str]] | None = None,
-        mutates: Sequence[str] = (),
+        mutates: Sequence[str] | Callable[[Params], Sequence[str]] = (),
         commit: Callable | None = None,
         forward_writes: Callable | None = None,
         check: Callable | None = None,
@@ -337,15 +345,18 @@ class Operator:
         self.name, self.fn, self.aliases = name, fn, tuple(aliases)
         self.doc = inspect.getdoc(fn) or ""
         self._infer_shape, self._infer_type = infer_shape, infer_type
-        self._active, self.variadic, self.aux = active, variadic, tuple(aux)
+        self._active, self.variadic, self.counts_itself, self.aux = active, variadic, counts_itself, tuple(aux)
         self._outputs, self._visible, self._output_names = outputs, visible, output_names
-        self.mutates, self.commit, self.forward_writes, self.check = tuple(mutates), commit, forward_writes, check
+        self.mutates = mutates if callable(mutates) else tuple(mutates)
+        self.commit, self.forward_writes, self.check = commit, forward_writes, check
         self.may_view, self._loss, self.random, self.traceable = may_view, loss, random, traceable
         self.symbolic, self.no_gradient, self.hint = symbolic, tuple(no_gradient), hint or name.lower()
         self.stops_gradient = stops_gradient
         self.variable_attributes = variable_attributes or {}
         self.open_params = open_params
-        self.inputs, self.params, self.takes_mode, self.takes_device = _read_signature(fn, variadic)
+        self.inputs, self.params, filled = _read_signature(fn, variadic)
+        self.takes_mode, self.takes_device = filled.get(TrainMode, ""), filled.get(Device, "")
+        self.takes_shape = filled.get(OutputShape, "")
         self.target = fn if check is None else _with_check(fn, check)
         self._parsed: dict[tuple, Params] = {}
         self.accepted: dict[tuple, Params] = {}  # calls whose shapes and types passed the rules (nd face)
@@ -426,6 +437,10 @@ class Operator:
         count = self.num_outputs(params)
         return ("output",) if count == 1 else tuple(f"output{i}" for i in range(count))
 
+    def mutated_names(self, params: Params) -> Sequence[str]:
+        """Names of the inputs that a call changes, in the order of their new values behind the outputs."""
+        return self.mutates(params) if callable(self.mutates) else self.mutates
+
     def is_loss(self, params: Params) -> bool:
         """Whether backward needs no head gradient: a loss ignores it, a zero gradient needs none."""
         return self.stops_gradient or bool(self._loss(params) if callable(self._loss) else self._loss)
@@ -446,7 +461,9 @@ class Operator:
         except MXNetError as error:
             raise MXNetError(f"Error in operator {node or self.name}: {self.label(node)}: {error}") from None
 
-    def call_arguments(self, params: Params, is_train: bool, device: Any, *, explicit: bool = False) -> dict[str, Any]:
+    def call_arguments(
+        self, params: Params, is_train: bool, device: Any, shape: tuple | None = None, *, explicit: bool = False
+    ) -> dict[str, Any]:
         """Keyword arguments of ``fn``; with ``explicit`` only those that differ from its defaults."""
         kwargs = {
             name: value
@@ -457,6 +474,8 @@ class Operator:
             kwargs[self.takes_mode] = is_train
         if self.takes_device:
             kwargs[self.takes_device] = device
+        if self.takes_shape:
+            kwargs[self.takes_shape] = shape
         return kwargs
 
 
@@ -476,10 +495,11 @@ def _with_check(fn: Callable, check: Callable) -> Callable:
     return checked
 
 
-def _read_signature(fn: Callable, variadic: str | None) -> tuple[tuple[str, ...], dict[str, Param], str, str]:
+def _read_signature(fn: Callable, variadic: str | None) -> tuple[tuple[str, ...], dict[str, Param], dict[Any, str]]:
+    """Inputs, parameters, and the keywords that the runner fills in, by annotation."""
     inputs: list[str] = []
     params: dict[str, Param] = {}
-    mode = device = ""
+    filled: dict[Any, str] = {}
     for arg in inspect.signature(fn).parameters.values():
         if arg.kind is arg.VAR_POSITIONAL:
             if variadic is None:
@@ -489,11 +509,9 @@ def _read_signature(fn: Callable, variadic: str | None) -> tuple[tuple[str, ...]
             continue
         elif arg.kind is not arg.KEYWORD_ONLY:
             inputs.append(arg.name)
-        elif arg.annotation is TrainMode:
-            mode = arg.name
-        elif arg.annotation is Device:
-            device = arg.name
+        elif arg.annotation in (TrainMode, Device, OutputShape):
+            filled[arg.annotation] = arg.name
         else:
             name = arg.name[:-1] if arg.name.endswith("_") else arg.name
             params[name] = Param(name, as_kind(arg.annotation), arg.default)
-    return tuple(inputs), params, mode, device
+    return tuple(inputs), params, filled
