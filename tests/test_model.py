@@ -13,7 +13,8 @@ import pytest
 
 import mxcompat as mx
 from mxcompat import executor_manager, model
-from tests.module.cases import feed_forward, iterator, mlp
+from tests.module.looking import iterator, mlp
+from tests.module.loop_cases import feed_forward
 
 SAMPLES = Path(__file__).parent / "golden" / "samples"
 

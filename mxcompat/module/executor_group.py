@@ -29,9 +29,7 @@ def _copy_part(source: Any, target: nd.NDArray, axis: int, part: slice | None, n
     data = source._data
     if part is not None and axis >= 0 and (part.start != 0 or part.stop != data.shape[axis]):
         if data.ndim <= axis or part.stop > data.shape[axis]:
-            raise MXNetError(
-                f"forward: {name} has shape {tuple(data.shape)}, too small for {part.start}:{part.stop} of axis {axis}"
-            )
+            raise MXNetError(f"forward: {name} has shape {tuple(data.shape)}, expected {part.stop} along axis {axis}")
         data = data.narrow(axis, part.start, part.stop - part.start)
     if data.shape != target._data.shape:
         raise MXNetError(f"forward: {name} has shape {tuple(data.shape)}, expected {target.shape} as bound")

@@ -15,10 +15,10 @@ if __name__ == "__main__":
     os.environ.update(OMP_NUM_THREADS="1", MXNET_SUBGRAPH_VERBOSE="0")
 
 from tests import golden_store  # noqa: E402
-from tests.module import cases, training  # noqa: E402
+from tests.module import cases, looking, loop_cases, training  # noqa: E402, F401
 
 GOLDEN = os.path.join(ROOT, "tests", "golden", "module", "cases.npz")
-ALL = dict(cases.CASES, **training.CASES)
+ALL = dict(looking.CASES, **training.CASES)
 
 
 def main(names: list[str]) -> None:

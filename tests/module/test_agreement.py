@@ -10,7 +10,7 @@ import pytest
 import mxcompat as mx
 from tests import golden_store, nets
 from tests.golden import record_module
-from tests.module import cases, training
+from tests.module import looking, training
 
 RECORDED = golden_store.load(record_module.GOLDEN)
 #: relative, in the L2 norm: five steps of training multiply the rounding of one
@@ -30,7 +30,7 @@ def _check(name: str) -> None:
 # Calling an initializer with a plain name is what FeedForward does, in the original too.
 @pytest.mark.filterwarnings("ignore:.*init\\(str, NDArray\\).*:DeprecationWarning")
 @pytest.mark.filterwarnings("ignore:.*init\\(str, NDArray\\).*:UserWarning")
-@pytest.mark.parametrize("name", cases.CASES)
+@pytest.mark.parametrize("name", looking.CASES)
 def test_case(name: str) -> None:
     _check(name)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -72,7 +73,9 @@ def train(mx: Any, name: str, devices: int, by_fit: bool) -> tuple:
     )
     measure = metric(mx, net)
     if by_fit:
-        module.fit(batches, eval_metric=measure, num_epoch=1, optimizer_params=OPTIONS, force_init=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # there are parameters already
+            module.fit(batches, eval_metric=measure, num_epoch=1, optimizer_params=OPTIONS, force_init=False)
     else:
         module.init_optimizer(optimizer_params=OPTIONS)
         for batch in batches:
