@@ -81,11 +81,16 @@ def _like_axes(params: Params, lhs: tuple, rhs: tuple) -> tuple[int, ...]:
         if len(lhs) != len(rhs):
             raise MXNetError(f"lhs {lhs} and rhs {rhs} must have the same rank")
         return tuple(rhs)
-    if params.lhs_axes is None or params.rhs_axes is None or len(params.lhs_axes) != len(params.rhs_axes):
-        raise MXNetError(f"lhs_axes {params.lhs_axes} and rhs_axes {params.rhs_axes} must have the same length")
+    if not params.lhs_axes or not params.rhs_axes or len(params.lhs_axes) != len(params.rhs_axes):
+        raise MXNetError(f"lhs_axes {params.lhs_axes} and rhs_axes {params.rhs_axes} must name equally many axes")
     shape = list(lhs)
     for left, right in zip(params.lhs_axes, params.rhs_axes):
-        shape[normalize_axis(left, len(lhs))] = rhs[normalize_axis(right, len(rhs))]
+        axis = normalize_axis(left, len(lhs), "lhs_axes")
+        if lhs[axis] not in (1, -1):
+            raise MXNetError(
+                f"lhs_axes: axis {left} of {lhs} has size {lhs[axis]}; only axes of size 1 can be repeated"
+            )
+        shape[axis] = rhs[normalize_axis(right, len(rhs), "rhs_axes")]
     return tuple(shape)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import torch
 
 from mxcompat.base import MXNetError
-from mxcompat.ops.dtypes import TORCH_BY_NAME, fixed_output, output_from, unify
+from mxcompat.ops.dtypes import NAME_BY_TORCH, TORCH_BY_NAME, fixed_output, in_type, output_from, unify
 from mxcompat.ops.registry import register
 from mxcompat.ops.schema import Bool, DType, Float, Int, Params
 from mxcompat.ops.shape import forward_rule, merge, same_shape
@@ -504,6 +504,9 @@ def amp_multicast(*data, num_outputs: Int(min=1), cast_narrow: Bool = False):
 @register("clip", ("_sparse_clip",), infer_shape=same_shape)
 def clip(data, *, a_min: Float, a_max: Float):
     """The array limited to [a_min, a_max]; the gradient passes inside and at the bounds."""
+    if a_min > a_max:  # the upper bound is applied to what lies above it, the lower one to the rest
+        upper, lower = in_type(a_max, data.dtype), in_type(a_min, data.dtype)
+        return torch.where(data > a_max, upper, torch.where(data < a_min, lower, data))
     if data.is_floating_point():
         return torch.clamp(data, a_min, a_max)
     return torch.clamp(data.to(torch.float64), a_min, a_max).to(data.dtype)
@@ -512,17 +515,24 @@ def clip(data, *, a_min: Float, a_max: Float):
 @register("smooth_l1", infer_shape=same_shape)
 def smooth_l1(data, *, scalar: Float = 1.0):
     """0.5 (s x)^2 where |x| < 1 / s^2, else |x| - 0.5 / s^2, with s the ``scalar``."""
-    squared = scalar * scalar
-    magnitude = torch.abs(data)
-    return torch.where(magnitude < 1.0 / squared, 0.5 * squared * data * data, magnitude - 0.5 / squared)
+    squared = in_type(scalar, data.dtype) ** 2
+    bound = 1.0 / squared if squared else math.inf
+    x = data if data.is_floating_point() else data.to(torch.float32)
+    magnitude = torch.abs(x)
+    return torch.where(magnitude <= bound, 0.5 * squared * x * x, magnitude - 0.5 * bound).to(data.dtype)
+
+
+def _require_floating(data: torch.Tensor) -> torch.Tensor:
+    """The array itself; the original finds only when it computes that it cannot do so with integers."""
+    if not data.is_floating_point():
+        raise MXNetError(f"expected a floating type, got {NAME_BY_TORCH[data.dtype]}")
+    return data
 
 
 @register("hard_sigmoid", infer_shape=same_shape)
 def hard_sigmoid(data, *, alpha: Float = 0.2, beta: Float = 0.5):
-    """max(0, min(1, alpha x + beta))."""
-    if not data.is_floating_point():
-        raise MXNetError(f"expected a floating type, got {data.dtype}")
-    return torch.clamp(alpha * data + beta, 0.0, 1.0)
+    """max(0, min(1, alpha x + beta)); the gradient is 0 at both bounds."""
+    return torch.nn.functional.hardtanh(alpha * _require_floating(data) + beta, 0.0, 1.0)
 
 
 def _finite_type(params: Params, ins: list, outs: list) -> tuple[list, list]:
@@ -532,7 +542,7 @@ def _finite_type(params: Params, ins: list, outs: list) -> tuple[list, list]:
 @register("all_finite", infer_shape=lambda p, i, o: (i, [(1,)]), infer_type=_finite_type, stops_gradient=True)
 def all_finite(data, *, init_output: Bool = True):
     """1 in an array of shape (1,) when every element is finite, else 0."""
-    return torch.isfinite(data).all().to(torch.float32).reshape(1)
+    return torch.isfinite(_require_floating(data)).all().to(torch.float32).reshape(1)
 
 
 @register(
@@ -544,5 +554,5 @@ def all_finite(data, *, init_output: Bool = True):
 )
 def multi_all_finite(*data, num_arrays: Int(min=1) = 1, init_output: Bool = True):
     """1 in an array of shape (1,) when every element of every array is finite, else 0."""
-    finite = torch.stack([torch.isfinite(x).all() for x in data]).all()
+    finite = torch.stack([torch.isfinite(_require_floating(x)).all() for x in data]).all()
     return finite.to(torch.float32).reshape(1)

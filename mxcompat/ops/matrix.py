@@ -136,9 +136,9 @@ def squeeze(data, *, axis: Optional(Shape()) = None):
 
 
 def _order(params: Params, ndim: int) -> tuple[int, ...]:
-    axes = tuple(normalize_axis(axis, ndim) for axis in params.axes) or tuple(range(ndim))[::-1]
-    if sorted(axes) != list(range(ndim)):
-        raise MXNetError(f"axes {params.axes} are no permutation of {ndim} axes")
+    axes = params.axes or tuple(range(ndim))[::-1]
+    if sorted(axes) != list(range(ndim)):  # Compat: negative axes are refused
+        raise MXNetError(f"axes {params.axes} are no permutation of the axes 0 to {ndim - 1}")
     return axes
 
 
@@ -272,14 +272,12 @@ def _padded(params: Params, data: tuple) -> tuple[int, ...]:
     return tuple(dim + width[2 * i] + width[2 * i + 1] for i, dim in enumerate(data))
 
 
-@register("Pad", ("pad",), infer_shape=forward_rule(_padded))
+@register("Pad", ("pad",), infer_shape=forward_rule(_padded), infer_type=floating())
 def pad(data, *, mode: Enum("constant", "edge", "reflect"), pad_width: Shape(), constant_value: Float = 0.0):
     """The array with a border on its spatial axes: (N, C, ...) with 4 or 5 axes.
 
     ``pad_width`` lists before and after of each axis, N and C with 0.
     """
-    if not data.is_floating_point():
-        raise MXNetError(f"expected a floating type, got {data.dtype}")
     widths = [w for axis in range(data.ndim - 1, 1, -1) for w in pad_width[2 * axis : 2 * axis + 2]]
     if mode == "constant":
         return torch.nn.functional.pad(data, widths, value=constant_value)
@@ -507,13 +505,14 @@ def slice_channel(data, *, num_outputs: Int(min=1), axis: Int = 1, squeeze_axis:
 
 
 def _cuts(params: Params, length: int) -> list[int]:
-    """Where the parts begin, and the end of the axis."""
-    if params.sections > 0:
-        if length % params.sections:
-            raise MXNetError(f"an axis of size {length} cannot be split into {params.sections} equal parts")
-        return [i * length // params.sections for i in range(params.sections + 1)]
-    starts = [min(i + length if i < 0 else i, length) for i in params.indices]
-    return [*starts, length]
+    """Where the parts begin, and the end of the axis; of ``sections`` that do not divide it the first ones are larger."""
+    count = params.sections
+    if count > 0:
+        return [i * (length // count) + min(i, length % count) for i in range(count + 1)]
+    cuts = [*params.indices, length]
+    if any(begin > end for begin, end in zip(cuts, cuts[1:])):
+        raise MXNetError(f"indices {params.indices} must not decrease, nor pass the {length} elements of the axis")
+    return cuts
 
 
 def _split_v2_shape(params: Params, ins: list, outs: list) -> tuple[list, list]:
@@ -526,7 +525,7 @@ def _split_v2_shape(params: Params, ins: list, outs: list) -> tuple[list, list]:
     for begin, end in zip(cuts, cuts[1:]):
         if params.squeeze_axis and end - begin != 1:
             raise MXNetError(f"squeeze_axis: a part of axis {axis} of {data} has size {end - begin}, not 1")
-        middle = () if params.squeeze_axis else (max(end - begin, 0),)
+        middle = () if params.squeeze_axis else (end - begin,)
         shapes.append((*data[:axis], *middle, *data[axis + 1 :]))
     return ins, [merge(s, o, "output") for s, o in zip(shapes, outs)]
 
@@ -539,13 +538,12 @@ def _split_v2_outputs(params: Params) -> int:
     "_split_v2",
     infer_shape=_split_v2_shape,
     outputs=_split_v2_outputs,
-    output_names=lambda params: _numbered(_split_v2_outputs(params)),
     may_view=True,
 )
 def split_v2(data, *, indices: Shape(), axis: Int = 1, squeeze_axis: Bool = False, sections: Int(min=0) = 0):
-    """The array cut along an axis into ``sections`` equal parts, or into parts beginning at ``indices``."""
+    """The array cut along an axis into ``sections`` parts, or into parts beginning at ``indices``."""
     cuts = _cuts(Params(indices=indices, sections=sections), data.shape[axis])
-    parts = [data.narrow(axis, begin, max(end - begin, 0)) for begin, end in zip(cuts, cuts[1:])]
+    parts = [data.narrow(axis, begin, end - begin) for begin, end in zip(cuts, cuts[1:])]
     if squeeze_axis:
         parts = [part.squeeze(axis) for part in parts]
     return parts[0] if len(parts) == 1 else tuple(parts)
@@ -564,8 +562,8 @@ def _diag_shape(params: Params, data: tuple) -> tuple[int, ...]:
         raise MXNetError(f"axis1 and axis2 must differ, both are {first}")
     rows, columns = data[first], data[second]
     length = min(rows, columns - k) if k >= 0 else min(rows + k, columns)
-    if length <= 0:
-        raise MXNetError(f"diagonal {k} of {data} is empty")
+    if length < 0:
+        raise MXNetError(f"diagonal {k} of {data} does not exist")
     return (*(dim for i, dim in enumerate(data) if i not in (first, second)), length)
 
 

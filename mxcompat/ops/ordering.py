@@ -1,4 +1,7 @@
-"""Sorting. Equal values keep their order."""
+"""Sorting. Equal values keep their order.
+
+Compat: the original's order of equal values is whatever its C++ sort leaves, from 17 elements on no longer the first come.
+"""
 
 import torch
 
@@ -57,13 +60,13 @@ def _topk_shape(params: Params, ins: list, outs: list) -> tuple[list, list]:
     data = ins[0]
     if data is None or -1 in data:
         return ins, outs
-    if params.ret_typ == "mask":
-        return ins, [merge(data, outs[0], "output")]
     if params.axis is None:
         shape: tuple = (_count(params, size(data)),)
     else:
         axis = normalize_axis(params.axis, len(data))
         shape = (*data[:axis], _count(params, data[axis]), *data[axis + 1 :])
+    if params.ret_typ == "mask":
+        shape = data
     return ins, [merge(shape, out, "output") for out in outs]
 
 

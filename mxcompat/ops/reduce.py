@@ -6,7 +6,7 @@ import torch
 
 from mxcompat.base import MXNetError
 from mxcompat.ops.dtypes import TORCH_BY_NAME, same_type
-from mxcompat.ops.elemwise import define
+from mxcompat.ops.elemwise import cast_tensor, define
 from mxcompat.ops.registry import register
 from mxcompat.ops.schema import Bool, DType, Int, Optional, Params, Shape
 from mxcompat.ops.shape import merge, normalize_axis
@@ -224,8 +224,8 @@ def cumsum(
     dtype: Optional(DType("float16", "float32", "float64", "int32", "int64", "int8")) = None,
 ):
     """Running sums along an axis, or over the flattened array."""
-    data = a.reshape(-1) if axis is None else a
-    return torch.cumsum(data, 0 if axis is None else axis, dtype=TORCH_BY_NAME[dtype] if dtype else a.dtype)
+    data = cast_tensor(a, TORCH_BY_NAME[dtype]) if dtype else a
+    return torch.cumsum(data.reshape(-1) if axis is None else data, axis or 0, dtype=data.dtype)
 
 
 # -- positions of extrema ---------------------------------------------------------------------------------------------
@@ -272,7 +272,7 @@ def _channel_shape(params: Params, ins: list, outs: list) -> tuple[list, list]:
     return ins, [merge((ins[0][0], *ins[0][2:]), outs[0], "output")]
 
 
-@register("argmax_channel", infer_shape=_channel_shape, stops_gradient=True)
+@register("argmax_channel", infer_shape=_channel_shape, stops_gradient=True, no_gradient=("data",))
 def argmax_channel(data):
     """The first position of the largest value along axis 1, in the type of ``data``."""
     return _first_position(data, 1, False, True)

@@ -122,9 +122,8 @@ def reshape_target(codes: Sequence[int], shape: Sequence[int], reverse: bool = F
     """
     codes, source = list(codes), list(shape)
     if reverse:
-        # Compat: only the order of matching is reversed; -4 keeps its two factors behind it in the reversed list.
+        # Compat: the whole list is reversed, so that -4 stands behind its two factors, the right one first
         codes, source = codes[::-1], source[::-1]
-        codes = _reversed_splits(codes)
     target: list[int] = []
     place, inferred, code_index = 0, -1, 0
     while code_index < len(codes):
@@ -162,17 +161,6 @@ def reshape_target(codes: Sequence[int], shape: Sequence[int], reverse: bool = F
             raise MXNetError(f"cannot reshape array of shape {tuple(shape)} into {tuple(codes)}")
         target[inferred] = total // rest
     return tuple(target[::-1] if reverse else target)
-
-
-def _reversed_splits(codes: list[int]) -> list[int]:
-    """In a reversed list the two factors stand before their -4; put them behind it again."""
-    result = list(codes)
-    for i, code in enumerate(codes):
-        if code == -4:
-            if i < 2:
-                raise MXNetError("reshape: -4 must be followed by two factors")
-            result[i - 2 : i + 1] = [-4, codes[i - 2], codes[i - 1]]
-    return result
 
 
 def _at(source: Sequence[int], place: int, codes: Sequence[int]) -> int:
