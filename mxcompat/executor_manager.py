@@ -170,9 +170,8 @@ class DataParallelExecutorGroup:
         shared_group: DataParallelExecutorGroup | None = None,
     ):
         _check_arguments(sym)
-        self.shared_data_arrays: list[dict] = (
-            [{} for _ in ctx] if shared_group is None else shared_group.shared_data_arrays
-        )
+        new: list[dict] = [{} for _ in ctx]
+        self.shared_data_arrays = new if shared_group is None else shared_group.shared_data_arrays
         self.data_names = [x[0] for x in train_data.provide_data]
         self.label_names = [x[0] for x in train_data.provide_label]
         self.aux_names = sym.list_auxiliary_states()
@@ -180,7 +179,7 @@ class DataParallelExecutorGroup:
         self.param_names = [arg_names[i] for i in self.param_idx]
         inputs = [*train_data.provide_data, *train_data.provide_label]
         types = {x[0]: x.dtype if isinstance(x, DataDesc) else np.float32 for x in inputs}
-        self.train_execs = [
+        self.train_execs: list = [
             _bind_exec(
                 sym,
                 context,
@@ -193,13 +192,18 @@ class DataParallelExecutorGroup:
             )
             for i, (context, part) in enumerate(zip(ctx, slices))
         ]
+        self.slices = slices
+        self._collect_arrays()
+
+    def _collect_arrays(self) -> None:
         execs = self.train_execs
-        self.data_arrays = [[(slices[i], e.arg_dict[n]) for i, e in enumerate(execs)] for n in self.data_names]
-        self.label_arrays = [[(slices[i], e.arg_dict[n]) for i, e in enumerate(execs)] for n in self.label_names]
+        self.data_arrays, self.label_arrays = (
+            [[(part, e.arg_dict[name]) for part, e in zip(self.slices, execs)] for name in names]
+            for names in (self.data_names, self.label_names)
+        )
         self.param_arrays = [[e.arg_arrays[i] for e in execs] for i in self.param_idx]
         self.grad_arrays = [[e.grad_arrays[i] for e in execs] for i in self.param_idx]
         self.aux_arrays = [[e.aux_arrays[i] for e in execs] for i in range(len(self.aux_names))]
-        self.slices = slices
 
     def load_data_batch(self, data_batch: Any) -> None:
         """Copy data and labels of a batch into the executors."""

@@ -24,7 +24,7 @@ __all__ = ["BatchEndParam", "FeedForward", "load_checkpoint", "load_params", "sa
 SKLEARN_INSTALLED = importlib.util.find_spec("sklearn") is not None
 
 #: what a batch callback gets: numbers of the epoch and batch, the metric, and the local names of the training loop
-BatchEndParam = namedtuple("BatchEndParams", ["epoch", "nbatch", "eval_metric", "locals"])  # noqa: PYI024
+BatchEndParam = namedtuple("BatchEndParams", ["epoch", "nbatch", "eval_metric", "locals"])  # type: ignore[name-match]
 
 #: names of the training loop of FeedForward, which is imported when one is used (it imports scikit-learn where there is one)
 _LOOP = "mxcompat.module.feed_forward"

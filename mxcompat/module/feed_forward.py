@@ -159,7 +159,8 @@ class FeedForward(BASE_ESTIMATOR):  # type: ignore[misc, valid-type]
         is_symbol = isinstance(symbol, sym.Symbol)
         if not is_symbol and not callable(symbol):
             raise AssertionError(f"FeedForward: symbol must be a Symbol or a function, found {type(symbol)}")
-        self.symbol, self.sym_gen = (symbol, None) if is_symbol else (None, symbol)
+        self.symbol: Any = symbol if is_symbol else None
+        self.sym_gen: Any = None if is_symbol else symbol
         self.arg_params, self.aux_params = arg_params, aux_params
         self.allow_extra_params = allow_extra_params
         self.argument_checked = False
@@ -336,6 +337,8 @@ class FeedForward(BASE_ESTIMATOR):  # type: ignore[misc, valid-type]
         eval_batch_end_callback: Any = None,
     ) -> None:  # fmt: skip
         """Train on ``X`` (an iterator, or an array with labels ``y``) for the epochs ``begin_epoch`` to ``num_epoch - 1``."""
+        if self.num_epoch is None:
+            raise TypeError("FeedForward: give num_epoch, the number of the epoch to stop before")
         data = self._init_iter(X, y, is_train=True)
         eval_data = self._init_eval_iter(eval_data)
         if self.sym_gen:

@@ -91,8 +91,8 @@ class Module(BaseModule):
         self._param_names = [name for name in symbol.list_arguments() if name not in inputs]
         self._aux_names = symbol.list_auxiliary_states()
         self._output_names = symbol.list_outputs()
-        self._arg_params: dict[str, Any] | None = None
-        self._aux_params: dict[str, Any] | None = None
+        self._arg_params: Any = None  # dicts of name to NDArray, on the cpu
+        self._aux_params: Any = None
         self._params_dirty = False  # whether the executors' parameters are newer than these
         self._reset_optimizer()
         self._preload_opt_states: str | None = None
@@ -199,7 +199,7 @@ class Module(BaseModule):
         _require(self.params_initialized, "get_params: no parameters yet, call init_params first")
         if self._params_dirty:
             self._sync_params_from_devices()
-        return self._arg_params, self._aux_params  # type: ignore[return-value]
+        return self._arg_params, self._aux_params
 
     def _sync_params_from_devices(self) -> None:
         self._exec_group.get_params(self._arg_params, self._aux_params)
@@ -228,7 +228,7 @@ class Module(BaseModule):
         _require(self.binded, "call bind before initializing the parameters")
         attributes = self._symbol.attr_dict()
         for own, given in ((self._arg_params, arg_params), (self._aux_params, aux_params)):
-            for name, array in sorted(own.items()):  # type: ignore[union-attr]
+            for name, array in sorted(own.items()):
                 _initial_value(InitDesc(name, attributes.get(name)), array, given, initializer, allow_missing)
         self.params_initialized = True
         self._params_dirty = False
@@ -342,7 +342,7 @@ class Module(BaseModule):
             return
         if self._params_dirty:
             self._sync_params_from_devices()
-        kvstore, update_on_kvstore = _create_kvstore(kvstore, len(self._context), self._arg_params)  # type: ignore[arg-type]
+        kvstore, update_on_kvstore = _create_kvstore(kvstore, len(self._context), self._arg_params)
         self._optimizer = self._make_optimizer(optimizer, optimizer_params, kvstore, update_on_kvstore)
         self._kvstore, self._update_on_kvstore = kvstore, update_on_kvstore
         self._updater = None
@@ -356,7 +356,7 @@ class Module(BaseModule):
                 self._exec_group.param_arrays,
                 self._arg_params,
                 self._param_names,
-                update_on_kvstore,  # type: ignore[arg-type]
+                update_on_kvstore,
             )
         if not update_on_kvstore:
             self._updater = opt.get_updater(self._optimizer)
