@@ -126,7 +126,9 @@ class Executor:
         """The symbol's listing, and the memory its arrays take."""
         held = [x._data for x in (*self._inputs, *self.outputs, *(g for g in self._grads if g is not None))]
         storages = {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in held}
-        return f"{self._symbol.debug_str()}Total {sum(storages.values()) // 2**20} MB allocated\n"
+        # the last two lines are the original's: programs count from the end to find the size
+        size = sum(storages.values()) // 2**20
+        return f"{self._symbol.debug_str()}Total {size} MB allocated\nTotal 0 TempSpace resource requested\n"
 
     def get_optimized_symbol(self) -> Symbol:
         """The symbol itself: optimization happens below it."""
@@ -344,6 +346,10 @@ class Executor:
         return _Restored(scope, state, self._device)
 
     # -- the rest -----------------------------------------------------------------------------------------------
+
+    def release(self) -> None:
+        """Free what the last forward kept for a backward, which does nothing until the next forward."""
+        self._call = None
 
     def set_monitor_callback(self, callback: Callable, monitor_all: bool = False) -> None:
         """Call ``callback(name, array)`` for every node output (with ``monitor_all`` for inputs too); names are bytes."""

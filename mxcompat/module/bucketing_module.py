@@ -275,7 +275,10 @@ class BucketingModule(BaseModule):
     def forward(self, data_batch: Any, is_train: bool | None = None) -> None:
         """Switch to the bucket of the batch and run it."""
         self._check_ready("forward")
+        before = self._curr_module
         self.switch_bucket(data_batch.bucket_key, data_batch.provide_data, data_batch.provide_label)
+        if before is not self._curr_module:
+            before._exec_group.release()
         self._curr_module.forward(data_batch, is_train=is_train)
 
     def backward(self, out_grads: Any = None) -> None:

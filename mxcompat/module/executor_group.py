@@ -300,7 +300,13 @@ class DataParallelExecutorGroup:
             return
         if self._default_execs is None:
             self._default_execs = list(self.execs)
+        self.release()
         self.bind_exec(data_shapes, label_shapes, reshape=True)
+
+    def release(self) -> None:
+        """Free what the executors keep for a backward: others, which stand for the same memory, run next."""
+        for executor in self.execs:
+            executor.release()
 
     # -- parameters ---------------------------------------------------------------------------------------------
 

@@ -114,6 +114,24 @@ def test_reshape_shares_storages_and_keeps_executors() -> None:
     assert module._exec_group.execs[0] is other
 
 
+def test_only_the_executor_in_use_keeps_activations() -> None:
+    module = bound(mx)
+    for rows in (4, 2, 4):
+        module.forward_backward(batch_of(mx, rows))
+    kept = [execs[0]._call is not None for execs in module._exec_group._reshaped.values()]
+    assert sorted(kept) == [False, True]
+    buckets = bucketing(mx)
+    for length in (5, 3, 2):
+        buckets.forward_backward(bucket_batch(mx, length, 0))
+    found = {key: m._exec_group.execs[0]._call is not None for key, m in buckets._buckets.items()}
+    assert found == {5: False, 3: False, 2: True}
+
+
+def test_size_is_the_third_line_from_the_end() -> None:
+    text = bound(mx)._exec_group.execs[0].debug_str()
+    assert int(text.split("\n")[-3].split()[1]) == 0  # as copies of the original's executor group read it
+
+
 def test_executors_for_other_shapes_are_not_kept_for_ever() -> None:
     module = bound(mx)
     for rows in range(5, 5 + 3 * executor_group.KEPT_SHAPES):
