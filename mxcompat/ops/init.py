@@ -11,7 +11,7 @@ from mxcompat.base import MXNetError
 from mxcompat.ops.dtypes import TORCH_BY_NAME, in_type, output_from, torch_dtype
 from mxcompat.ops.registry import register
 from mxcompat.ops.schema import Bool, Device, DType, Float, Int, NoEffect, Optional, OutputShape, Params, Shape, Str
-from mxcompat.ops.shape import is_known, merge, normalize_axis, size
+from mxcompat.ops.shape import merge, normalize_axis, size
 
 _ARANGE_TYPES = DType("bfloat16", "float16", "float32", "float64", "int32", "int64", "int8", "uint8")
 
@@ -181,10 +181,10 @@ def eye(
 
 def _arange_like_shape(params: Params, ins: list, outs: list) -> tuple[list, list]:
     data = ins[0]
-    if data is None or (params.axis is None and not is_known(data)):
+    if data is None:
         return ins, outs
     shape = data if params.axis is None else (data[normalize_axis(params.axis, len(data))],)
-    return ins, [merge(tuple(shape), outs[0], "output")]
+    return ins, [merge(shape, outs[0], "output")]
 
 
 @register("_contrib_arange_like", infer_shape=_arange_like_shape, stops_gradient=True)

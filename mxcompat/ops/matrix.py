@@ -6,7 +6,7 @@ from mxcompat.base import MXNetError
 from mxcompat.ops.dtypes import floating, free_inputs, in_type, unify
 from mxcompat.ops.registry import register
 from mxcompat.ops.schema import Bool, Enum, Float, Int, Optional, OptionalInts, Params, Shape
-from mxcompat.ops.shape import forward_rule, is_known, merge, normalize_axis, reshape_target, size
+from mxcompat.ops.shape import forward_rule, is_known, merge, normalize_axis, reshape_target, same_shape, size
 
 # -- reshaping ----------------------------------------------------------------------------------------------------------
 
@@ -30,7 +30,7 @@ def _reshape_shape(params: Params, ins: list, outs: list) -> tuple[list, list]:
     target = merge(_target(params, data), outs[0], "output")
     if is_known(target) and data.count(-1) == 1:  # what the output says about the input
         rest = size([dim for dim in data if dim != -1])
-        if rest and size(target) % rest == 0 and not any(code in (0, -2, -3, -4) for code in params.shape):
+        if rest and size(target) % rest == 0:
             data = tuple(size(target) // rest if dim == -1 else dim for dim in data)
     if is_known(data) and is_known(target) and size(data) != size(target):
         raise MXNetError(f"cannot reshape {data} into {target}: {size(data)} and {size(target)} elements")
@@ -181,14 +181,15 @@ def swap_axis(data, *, dim1: Int = 0, dim2: Int = 0):
     return data.transpose(dim1, dim2)
 
 
-def _reverse_axes(params: Params, data: tuple) -> tuple[int, ...]:
+def _reverse_shape(params: Params, ins: list, outs: list) -> tuple[list, list]:
+    ins, outs = same_shape(params, ins, outs)
     for axis in params.axis:
-        if not 0 <= axis < len(data):
-            raise MXNetError(f"index = {axis} must be in range [0, {len(data)})")
-    return data
+        if ins[0] is not None and not 0 <= axis < len(ins[0]):  # Compat: negative axes are refused
+            raise MXNetError(f"axis: index = {axis} must be in range [0, {len(ins[0])})")
+    return ins, outs
 
 
-@register("reverse", ("flip",), infer_shape=forward_rule(_reverse_axes, partial=True))
+@register("reverse", ("flip",), infer_shape=_reverse_shape)
 def reverse(data, *, axis: Shape()):
     """The array with the given (non-negative) axes in reverse order."""
     return data.flip(axis)
@@ -246,12 +247,12 @@ def tile(data, *, reps: Shape()):
 
 def _repeated(params: Params, data: tuple) -> tuple[int, ...]:
     if params.axis is None:
-        return (size(data) * params.repeats,)
+        return (size(data) * params.repeats if is_known(data) else -1,)
     axis = normalize_axis(params.axis, len(data))
-    return (*data[:axis], data[axis] * params.repeats, *data[axis + 1 :])
+    return (*data[:axis], data[axis] * params.repeats if data[axis] != -1 else -1, *data[axis + 1 :])
 
 
-@register("repeat", infer_shape=forward_rule(_repeated))
+@register("repeat", infer_shape=forward_rule(_repeated, partial=True))
 def repeat(data, *, repeats: Int(min=0), axis: Optional(Int) = None):
     """Every element repeated ``repeats`` times along an axis, or in the flattened array."""
     return data.repeat_interleave(repeats, axis)
@@ -267,12 +268,12 @@ def _padded(params: Params, data: tuple) -> tuple[int, ...]:
         )
     if params.mode == "reflect":
         for axis in range(2, len(data)):
-            if max(width[2 * axis], width[2 * axis + 1]) >= data[axis]:
+            if -1 < data[axis] <= max(width[2 * axis], width[2 * axis + 1]):
                 raise MXNetError(f"pad_width {width}: reflection on axis {axis} must stay below its size {data[axis]}")
-    return tuple(dim + width[2 * i] + width[2 * i + 1] for i, dim in enumerate(data))
+    return tuple(dim + width[2 * i] + width[2 * i + 1] if dim != -1 else -1 for i, dim in enumerate(data))
 
 
-@register("Pad", ("pad",), infer_shape=forward_rule(_padded), infer_type=floating())
+@register("Pad", ("pad",), infer_shape=forward_rule(_padded, partial=True), infer_type=floating())
 def pad(data, *, mode: Enum("constant", "edge", "reflect"), pad_width: Shape(), constant_value: Float = 0.0):
     """The array with a border on its spatial axes: (N, C, ...) with 4 or 5 axes.
 
@@ -288,7 +289,10 @@ def pad(data, *, mode: Enum("constant", "edge", "reflect"), pad_width: Shape(), 
 
 
 def slice_ranges(params: Params, data: tuple) -> list[tuple[int, int, int]]:
-    """Start, step and count along each axis of ``slice``; None means the whole axis, ends beyond it are clipped."""
+    """Start, step and count along each axis of ``slice``; None means the whole axis, ends beyond it are clipped.
+
+    The count is -1 on an axis of unknown size.
+    """
     begin, end, step = params.begin, params.end, params.get("step") or ()
     if len(begin) != len(end) or len(begin) > len(data) or (step and len(step) != len(begin)):
         raise MXNetError(f"begin {begin}, end {end} and step {step} must have one length, at most {len(data)}")
@@ -300,6 +304,9 @@ def slice_ranges(params: Params, data: tuple) -> list[tuple[int, int, int]]:
         pace = step[axis] if step and step[axis] is not None else 1
         if pace == 0:
             raise MXNetError(f"step {step} must not be 0")
+        if dim == -1:
+            ranges.append((0, pace, -1))
+            continue
         covered = range(dim)[slice(begin[axis], end[axis], pace)]
         ranges.append((covered.start, pace, len(covered)))
     return ranges
@@ -321,7 +328,7 @@ def _select(data: torch.Tensor, params: Params) -> torch.Tensor:
     return view.flip(flips) if flips else view
 
 
-@register("slice", ("_sparse_slice", "crop"), infer_shape=forward_rule(_sliced), may_view=True)
+@register("slice", ("_sparse_slice", "crop"), infer_shape=forward_rule(_sliced, partial=True), may_view=True)
 def slice_(data, *, begin: OptionalInts, end: OptionalInts, step: OptionalInts = ()):
     """The region from ``begin`` below ``end`` by ``step`` on the leading axes; None means from or to the border."""
     return _select(data, Params(begin=begin, end=end, step=step))
@@ -366,13 +373,13 @@ def _sliced_like(params: Params, data: tuple, like: tuple) -> tuple[int, ...]:
     axes = [normalize_axis(axis, len(data)) for axis in params.axes] or range(len(data))
     shape = list(data)
     for axis in axes:
-        if axis >= len(like) or like[axis] > data[axis]:
+        if axis >= len(like) or (data[axis] != -1 and like[axis] > data[axis]):
             raise MXNetError(f"shape_like {like} is larger than data {data} on axis {axis}")
         shape[axis] = like[axis]
     return tuple(shape)
 
 
-@register("slice_like", infer_shape=forward_rule(_sliced_like), infer_type=free_inputs, may_view=True)
+@register("slice_like", infer_shape=forward_rule(_sliced_like, partial=True), infer_type=free_inputs, may_view=True)
 def slice_like(data, shape_like, *, axes: Shape() = ()):
     """The leading part of ``data`` as large as ``shape_like``, on all or the given axes."""
     shape = _sliced_like(Params(axes=axes), tuple(data.shape), tuple(shape_like.shape))
@@ -381,11 +388,10 @@ def slice_like(data, shape_like, *, axes: Shape() = ()):
 
 def _assign_shape(params: Params, ins: list, outs: list) -> tuple[list, list]:
     shape = merge(ins[0], outs[0], "output")
-    if is_known(shape):
-        region = _sliced(params, shape)
-        if len(ins) > 1:
-            ins = [shape, merge(region, ins[1], "rhs")]
-    return [shape, *ins[1:]], [shape]
+    if shape is None:
+        return ins, outs
+    region = _sliced(params, shape)
+    return [shape, *[merge(region, value, "rhs") for value in ins[1:]]], [shape]
 
 
 @register("_slice_assign", ("_crop_assign",), infer_shape=_assign_shape)
@@ -476,10 +482,11 @@ def _split_shape(params: Params, ins: list, outs: list) -> tuple[list, list]:
     shape = (*data[:axis], *(() if params.squeeze_axis else (part,)), *data[axis + 1 :]) or (1,)
     for out in outs:
         shape = merge(shape, out, "output")
-    if not params.squeeze_axis:
-        length = -1 if shape[axis] == -1 else shape[axis] * count
-        data = merge(data, (*shape[:axis], length, *shape[axis + 1 :]), "data")
-    return [data], [shape] * len(outs)
+    if params.squeeze_axis:
+        back = (*shape[:axis], data[axis], *shape[axis:])[: len(data)]
+    else:
+        back = (*shape[:axis], -1 if shape[axis] == -1 else shape[axis] * count, *shape[axis + 1 :])
+    return [merge(data, back, "data")], [shape] * len(outs)
 
 
 def _numbered(count: int) -> tuple[str, ...]:
@@ -527,7 +534,10 @@ def _split_v2_shape(params: Params, ins: list, outs: list) -> tuple[list, list]:
             raise MXNetError(f"squeeze_axis: a part of axis {axis} of {data} has size {end - begin}, not 1")
         middle = () if params.squeeze_axis else (end - begin,)
         shapes.append((*data[:axis], *middle, *data[axis + 1 :]))
-    return ins, [merge(s, o, "output") for s, o in zip(shapes, outs)]
+    outs = [merge(s, o, "output") for s, o in zip(shapes, outs)]
+    for out in outs:
+        data = merge(data, (*out[:axis], data[axis], *out[axis + (not params.squeeze_axis) :]), "data")
+    return [data], outs
 
 
 def _split_v2_outputs(params: Params) -> int:

@@ -189,9 +189,13 @@ def _sample_shape(params: Params, ins: list, outs: list) -> tuple[list, list]:
     shape = None
     for i, other in enumerate(ins):
         shape = merge(shape, other, f"input {i}")
+    own = len(params.shape)
+    if shape is None and outs[0] is not None and len(outs[0]) > own:
+        shape = (-1,) * (len(outs[0]) - own)
     if shape is None:
         return ins, outs
-    return [shape] * len(ins), [merge((*shape, *params.shape), outs[0], "output")]
+    out = merge((*shape, *params.shape), outs[0], "output")
+    return [out[: len(shape)]] * len(ins), [out]
 
 
 def _sample_type(params: Params, ins: list, outs: list) -> tuple[list, list]:
