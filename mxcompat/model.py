@@ -35,7 +35,7 @@ _LOOP_NAMES = {
     "FeedForward",
     "LogValidationMetricsCallback",
 }
-_LOOP_NAMES |= {"Uniform", "_train_multi_device", "get_updater", "io", "metric"}
+_LOOP_NAMES |= {"Uniform", "_train_multi_device", "cpu", "get_updater", "io", "metric"}
 
 
 def __getattr__(name: str) -> Any:

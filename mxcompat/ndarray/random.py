@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mxcompat.base import _Null, numeric_types
+from mxcompat.dtype import dtype_name
 from mxcompat.ndarray.dispatch import invoke
 from mxcompat.ndarray.ndarray import NDArray
 from mxcompat.ops import registry
@@ -26,6 +27,8 @@ def _draw(
 ) -> NDArray:
     given = {"shape": shape, "dtype": dtype, **kwargs}
     given = {key: value for key, value in given.items() if value is not _Null and value is not None}
+    if out is not None and "dtype" not in given:
+        given["dtype"] = dtype_name(out.dtype)  # the draw takes the type of the array it fills
     values = list(params.values())
     if all(isinstance(value, NDArray) for value in values):
         return invoke(registry.get(f"_sample_{name}"), values, given, out)

@@ -466,7 +466,7 @@ def _predicted(module: Any, rows: int) -> np.ndarray:
 def test_descriptions_keep_type_and_layout() -> None:
     module = mx.mod.Module(mlp(mx))
     module.bind([DataDesc("data", (4, 3), "float64", "NC")], [DataDesc("softmax_label", (4,), "float64", "N")])
-    module.init_params(mx.init.One())
+    module.init_params()
     module.forward(batch_of(mx, 2), is_train=False)
     assert (module.data_shapes[0].dtype, module.data_shapes[0].layout) == ("float64", "NC")
     assert module.get_outputs()[0].dtype is np.float64
