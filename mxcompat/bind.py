@@ -238,9 +238,7 @@ class _Allocator:
         array = getattr(self.shared_exec, where).get(node.name)
         if array is not None and not self._fits(node, array):
             raise MXNetError(f"{node.name}: shared_exec has shape {array.shape}, expected {self.shapes[id(node)][0]}")
-        if array is not None:
-            _share(array._data)
-        return array
+        return array  # the very handle: what one executor puts into it, the other has
 
     def argument(self, node: Node) -> NDArray:
         if node.name in self.shared_names:
@@ -287,9 +285,9 @@ def reshape(executor: Executor, partial_shaping: bool, allow_up_sizing: bool, kw
         if array is None:
             return None
         shape = shapes[id(node)][0]
-        _share(array._data)
         if array.shape == shape:
-            return array
+            return array  # the very handle: what one executor puts into it, the other has
+        _share(array._data)
         if node.name not in kwargs and not partial_shaping:
             raise MXNetError(
                 f"Shape of unspecifie {kind}: {node.name} changed. This can cause the new executor to not share parameters "

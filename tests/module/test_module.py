@@ -15,6 +15,7 @@ import mxcompat as mx
 from mxcompat.base import MXNetError
 from mxcompat.io import DataBatch, DataDesc
 from mxcompat.module import executor_group
+from mxcompat.ndarray.ndarray import is_shared
 from tests.module.looking import batch_of, bound, iterator, mlp
 from tests.module.loop_cases import bucket_batch, bucketing
 
@@ -94,6 +95,7 @@ def test_buckets_share_storages() -> None:
             assert storage(other.arg_dict[name]) == storage(first.arg_dict[name])
             assert storage(other.grad_dict[name]) == storage(first.grad_dict[name])
         assert storage(other.arg_dict["data"]) == storage(first.arg_dict["data"])
+        assert not is_shared(other.grad_dict["fc_weight"]._data)  # gradients are still rebound, not copied
     assert len({id(m._updater) for m in module._buckets.values()}) == 1
     assert len({id(m._arg_params) for m in module._buckets.values()}) == 1
 
@@ -108,6 +110,7 @@ def test_reshape_shares_storages_and_keeps_executors() -> None:
         assert storage(other.arg_dict[name]) == storage(first.arg_dict[name])
         assert storage(other.grad_dict[name]) == storage(first.grad_dict[name])
     assert storage(other.arg_dict["data"]) == storage(first.arg_dict["data"])
+    assert not is_shared(first.grad_dict["fc1_weight"]._data)  # gradients are still rebound, not copied
     module.forward_backward(batch_of(mx, 4))
     assert module._exec_group.execs[0] is first  # what was compiled for it is not lost
     module.forward_backward(batch_of(mx, 2))
