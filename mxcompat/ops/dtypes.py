@@ -4,6 +4,7 @@ A rule takes and returns ``(in_types, out_types)``, lists of ``torch.dtype`` or 
 promotes: by default all inputs and outputs of an operator share one type.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -30,7 +31,9 @@ def torch_dtype(dtype: Any) -> torch.dtype:
 
 
 def in_type(number: float, dtype: torch.dtype) -> float | int:
-    """A number as C converts it to the type: cut towards zero, and wrapped around where it does not fit."""
+    """A number as C converts it to the type: rounded to float16; cut to integers, and wrapped where it does not fit."""
+    if dtype is torch.float16:
+        return _half(number)
     if dtype.is_floating_point:
         return number
     if dtype is torch.bool:
@@ -39,6 +42,15 @@ def in_type(number: float, dtype: torch.dtype) -> float | int:
     reach = 2 ** (max(info.bits, 32) - 1)
     whole = int(number) if -reach <= number < reach else -reach  # what x86 gives for all that is out of reach
     return (whole - info.min) % 2**info.bits + info.min
+
+
+def _half(number: float) -> float:
+    """The nearest number that float16 has (numpy and struct can do it too, but do not trace)."""
+    if number == 0 or not math.isfinite(number):
+        return number
+    unit = 2.0 ** (max(math.frexp(number)[1], -13) - 11)
+    rounded = round(number / unit) * unit
+    return rounded if abs(rounded) < 65520 else math.copysign(math.inf, number)
 
 
 def unify(types: list, what: str = "input") -> Any:

@@ -23,12 +23,12 @@ def define(fn: Callable, name: str, doc: str) -> Callable:
 
 
 def in_floating(function: Callable) -> Callable:
-    """``function`` of an integer array: computed in float32, then cut back to the array's own type, as C does."""
+    """``function`` of an integer array: computed in float64, then cut back to the array's own type, as C does."""
 
     def computed(data):
         if data.is_floating_point():
             return function(data)
-        return function(data.to(torch.float32)).to(data.dtype)
+        return cast_tensor(function(data.to(torch.float64)), data.dtype)
 
     return computed
 
@@ -56,10 +56,12 @@ def _rint(data):
 
 
 def _gamma(data):
-    """The gamma function; its sign for negative arguments alternates between the poles."""
+    """The gamma function; its sign for negative arguments alternates between the poles, where it is nan."""
     magnitude = torch.exp(torch.lgamma(data))
-    negative = (data < 0) & (torch.remainder(torch.floor(data), 2) == 1)
-    return torch.where(negative, -magnitude, magnitude)
+    whole = torch.floor(data)
+    negative = torch.signbit(data) & ((data == 0) | (torch.remainder(whole, 2) == 1))
+    signed = torch.where(negative, -magnitude, magnitude)
+    return torch.where((data < 0) & (data == whole), torch.nan, signed)
 
 
 class _Differentiable(torch.autograd.Function):
@@ -97,7 +99,7 @@ def _softsign(data):
     return _Differentiable.apply(data, lambda x: x / (1 + torch.abs(x)), derivative)
 
 
-#: name -> (function, text, and True where the gradient is zero); integer arrays go through float32
+#: name -> (function, text, and True where the gradient is zero)
 _UNARY: dict[str, tuple[Callable, str, bool]] = {
     "abs": (torch.abs, "|x|; the gradient at 0 is 0.", False),
     "arccos": (torch.arccos, "Inverse cosine in [0, pi].", False),
@@ -220,7 +222,7 @@ def divide(lhs, rhs):
 
 
 class _Modulo(torch.autograd.Function):
-    """Remainder with the sign of the divisor, 0 for the divisor 0.
+    """Remainder with the sign of the divisor, 0 for the divisor 0 (and for -1, which traps where the quotient overflows).
 
     Gradients: head to the left, -head * floor(lhs / rhs) to the right.
     """
@@ -228,6 +230,9 @@ class _Modulo(torch.autograd.Function):
     @staticmethod
     def forward(ctx, lhs, rhs):
         ctx.save_for_backward(lhs, rhs)
+        if not rhs.is_floating_point():
+            trap = rhs == 0 if rhs.dtype is torch.uint8 else (rhs == 0) | (rhs == -1)
+            return torch.remainder(lhs, torch.where(trap, 1, rhs))
         zero = rhs == 0
         return torch.where(zero, 0, torch.remainder(lhs, torch.where(zero, 1, rhs)))
 
@@ -243,10 +248,26 @@ def modulo(lhs, rhs):
     return _Modulo.apply(lhs, rhs)
 
 
+class _Power(torch.autograd.Function):
+    """lhs ** rhs; gradients head * rhs * lhs ** (rhs - 1) and head * lhs ** rhs * log(lhs), not finite where lhs is 0."""
+
+    @staticmethod
+    def forward(ctx, lhs, rhs):
+        result = torch.pow(lhs, rhs)
+        ctx.save_for_backward(lhs, rhs, result)
+        return result
+
+    @staticmethod
+    def backward(ctx, gradient):
+        lhs, rhs, result = ctx.saved_tensors
+        left = gradient * rhs * torch.pow(lhs, rhs - 1) if ctx.needs_input_grad[0] else None
+        return left, gradient * result * torch.log(lhs) if ctx.needs_input_grad[1] else None
+
+
 def power(lhs, rhs):
     """lhs ** rhs, computed in floating point for integers too."""
     if lhs.is_floating_point():
-        return torch.pow(lhs, rhs)
+        return _Power.apply(*torch.broadcast_tensors(lhs, rhs))
     return torch.pow(lhs.to(torch.float64), rhs.to(torch.float64)).to(lhs.dtype)
 
 
@@ -267,9 +288,13 @@ def comparison(function: Callable) -> Callable:
 
 
 def reject_zero_divisor(params: Params, lhs: torch.Tensor, rhs: torch.Tensor) -> None:
-    """Integer division by zero (the original's process dies of it)."""
-    if not rhs.is_floating_point() and bool((rhs == 0).any()):
+    """Integer division by zero, or of the least number by -1 (the original's process dies of both)."""
+    if rhs.is_floating_point():
+        return
+    if bool((rhs == 0).any()):
         raise MXNetError("integer division by zero")
+    if lhs.dtype in (torch.int32, torch.int64) and bool(((rhs == -1) & (lhs == torch.iinfo(lhs.dtype).min)).any()):
+        raise MXNetError(f"integer division overflows: {torch.iinfo(lhs.dtype).min} / -1")
 
 
 #: operators of two arrays: stem -> (function, text, True for comparisons)
@@ -444,8 +469,8 @@ def cast_tensor(data: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     """``data`` in another type: floats are cut, out-of-range integers wrap as in C, bool is ``!= 0``."""
     if dtype is torch.bool:
         return data != 0
-    if data.is_floating_point() and not dtype.is_floating_point:
-        return data.to(torch.int64).to(dtype)
+    if data.is_floating_point() and dtype in (torch.int8, torch.uint8):
+        return data.to(torch.int32).to(dtype)
     return data.to(dtype)
 
 
@@ -517,9 +542,17 @@ def smooth_l1(data, *, scalar: Float = 1.0):
     """0.5 (s x)^2 where |x| < 1 / s^2, else |x| - 0.5 / s^2, with s the ``scalar``."""
     squared = in_type(scalar, data.dtype) ** 2
     bound = 1.0 / squared if squared else math.inf
-    x = data if data.is_floating_point() else data.to(torch.float32)
-    magnitude = torch.abs(x)
-    return torch.where(magnitude <= bound, 0.5 * squared * x * x, magnitude - 0.5 * bound).to(data.dtype)
+
+    def loss(x):
+        magnitude = torch.abs(x)
+        return torch.where(magnitude > bound, magnitude - 0.5 * bound, 0.5 * squared * x * x)
+
+    def derivative(x, y):
+        return torch.clamp(squared * x, -1.0, 1.0)
+
+    if not data.is_floating_point():
+        return loss(data.to(torch.float32)).to(data.dtype)
+    return _Differentiable.apply(data, loss, derivative)
 
 
 def _require_floating(data: torch.Tensor) -> torch.Tensor:

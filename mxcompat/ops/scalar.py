@@ -49,14 +49,14 @@ _TABLE: dict[str, tuple[str, Callable, str, Callable | None, bool]] = {
     "_mul_scalar": ("_MulScalar", lambda x, s: x * s, "x * scalar.", None, False),
     "_div_scalar": (
         "_DivScalar",
-        lambda x, s: x / s if x.is_floating_point() else torch.div(x, s, rounding_mode="trunc"),
+        lambda x, s: x / s if x.is_floating_point() else torch.div(x, s, rounding_mode="trunc") if s != -1 else -x,
         "x / scalar; integers are cut towards zero.",
         _reject_zero_scalar,
         False,
     ),
     "_rdiv_scalar": (
         "_RDivScalar",
-        lambda x, s: s / x if x.is_floating_point() else torch.div(_filled(x, s), x, rounding_mode="trunc"),
+        lambda x, s: s / x if x.is_floating_point() else elemwise.cast_tensor(s / x.to(torch.float32), x.dtype),
         "scalar / x; integers are cut towards zero.",
         _reject_zero_element,
         False,
