@@ -40,7 +40,8 @@ def _bind(op: Operator, args: tuple, kwargs: dict[str, Any]) -> tuple[list, dict
         inputs, _, params = faces.split_arguments(op, args, kwargs)
         arrays = [name for name, value in params.items() if isinstance(value, NDArray)]
         inputs += [params.pop(name) for name in arrays]
-        params.setdefault(op.variadic, len(inputs))
+        if op.counts_itself:
+            params.setdefault(op.variadic, len(inputs))
         return inputs, params
     inputs, named, params = faces.split_arguments(op, args, kwargs)
     if named:

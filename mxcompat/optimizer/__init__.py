@@ -1,7 +1,7 @@
-"""``mx.optimizer``: update rules with their states and multipliers (public path: ``mxnet.optimizer``)."""
+"""``mx.optimizer``: update rules with their states and multipliers (public path of the original: ``mxnet.optimizer``)."""
 
-from mxcompat.optimizer.optimizer import SGD, Adam, Optimizer, Test, Updater, ccSGD, create, get_updater, register
+from mxcompat.optimizer import contrib, optimizer
+from mxcompat.optimizer.optimizer import *  # noqa: F403
+from mxcompat.optimizer.optimizer import __all__ as _names
 
-opt_registry = Optimizer.opt_registry
-
-__all__ = ["SGD", "Adam", "Optimizer", "Test", "Updater", "ccSGD", "create", "get_updater", "register"]
+__all__ = sorted([*_names, "contrib"])  # noqa: PLE0605
