@@ -460,6 +460,7 @@ class Module(BaseModule):
 
     def update_metric(self, eval_metric: Any, labels: Any, pre_sliced: bool = False) -> None:
         """Add the last outputs to a metric; ``pre_sliced`` labels are a list of labels for each device."""
+        self._check_ready("update_metric")
         self._exec_group.update_metric(eval_metric, labels, pre_sliced)
 
     def install_monitor(self, mon: Any) -> None:
