@@ -74,6 +74,7 @@ class Executor:
         self._losses = [node.op is not None and node.op.is_loss(node.params) for node, _ in self._heads]
         self._policy = policy.policy()
         self._modes: dict[bool, _Mode] = {}
+        self._kept: dict[int, dict] = {}  # what instances of nodes keep (custom operators)
         self._call: _Call | None = None
         self._monitor: tuple[Callable, bool] | None = None
         self.outputs = self._output_handles(output_shapes, output_types)
@@ -178,7 +179,9 @@ class Executor:
     def _mode(self, is_train: bool) -> _Mode:
         mode = self._modes.get(is_train)
         if mode is None:
-            lowered = lower(self._heads, self._variables, set(self._wanted), is_train, self._device, self._created)
+            lowered = lower(
+                self._heads, self._variables, set(self._wanted), is_train, self._device, self._created, self._kept
+            )
             runner = policy.Runner(lowered.module, lowered.operators, lowered.traceable, self._policy)
             mode = self._modes[is_train] = _Mode(lowered, runner)
         return mode
@@ -191,6 +194,8 @@ class Executor:
         except MXNetError:
             raise
         except (RuntimeError, IndexError, ValueError) as error:
+            if getattr(error, "mx_callback", False):
+                raise
             raise MXNetError(f"forward of {self._symbol.name or self._output_names}: {error}") from error
 
     def _tapped(self, mode: _Mode, callback: Callable, monitor_all: bool) -> Tap:
@@ -258,6 +263,8 @@ class Executor:
                     seed = _Seed.apply(given, *outputs)
                 gradients = torch.autograd.grad(seed, call.leaves, retain_graph=True, allow_unused=True)
             except RuntimeError as error:
+                if getattr(error, "mx_callback", False):
+                    raise
                 raise MXNetError(f"backward of {self._symbol.name or self._output_names}: {error}") from error
         self._write_gradients(gradients, [head for _, head in pairs], call)
         if call.is_train:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import multiprocessing
 import os
 import statistics
 import threading
@@ -136,13 +135,7 @@ def _no_donation() -> Any:
 
 def _must_stay_eager() -> bool:
     """In a forked child the compiler's threads are gone, and after a backend failure there is no compiler."""
-    return (
-        _backend_failed
-        or os.getpid() != _process_pid
-        or (
-            multiprocessing.parent_process() is not None and multiprocessing.get_start_method(allow_none=True) == "fork"
-        )
-    )
+    return _backend_failed or os.getpid() != _process_pid
 
 
 def _is_backend_failure(error: Exception) -> bool:

@@ -51,11 +51,14 @@ def lower(
     is_train: bool,
     device: torch.device,
     created: Mapping[int, tuple] | None = None,
+    kept: dict[int, dict] | None = None,
 ) -> Lowered:
     """The graph of ``heads``; ``variables`` are its inputs in order, ``with_gradient`` the positions that get gradients.
 
-    ``created`` has the inferred shapes of the nodes (by id) that create arrays.
+    ``created`` has the inferred shapes of the nodes (by id) that create arrays; ``kept`` what instances of nodes (by id)
+    keep for all graphs of one executor.
     """
+    kept = {} if kept is None else kept
     graph = fx.Graph()
     order = topological(heads)
     values: dict[tuple[int, int], fx.Node] = {}
@@ -71,7 +74,7 @@ def lower(
     for node in order:
         if node.op is None:
             continue
-        tail = _add_node(graph, node, values, is_train, device, (created or {}).get(id(node)))
+        tail = _add_node(graph, node, values, is_train, device, (created or {}).get(id(node)), kept)
         if id(node) not in wanted:
             continue
         if node.op.commit is not None and is_train:
@@ -101,14 +104,21 @@ def _legal(name: str, index: int) -> str:
 
 
 def _add_node(
-    graph: fx.Graph, node: Node, values: dict, is_train: bool, device: torch.device, shape: tuple | None
+    graph: fx.Graph,
+    node: Node,
+    values: dict,
+    is_train: bool,
+    device: torch.device,
+    shape: tuple | None,
+    kept: dict[int, dict],
 ) -> fx.Node:
     """Add the call of one node and the selection of its outputs; returns the call itself sliced to its statistics."""
     op = node.op
     assert op is not None
     args = tuple(values[id(child), index] for child, index in node.inputs)
     kwargs = op.call_arguments(node.params, is_train, device, shape, explicit=True)
-    call = graph.create_node("call_function", op.target, args, kwargs, name=_legal(node.name, 0))
+    target = op.target if op.instantiate is None else op.instantiate(node.params, kept.setdefault(id(node), {}))
+    call = graph.create_node("call_function", target, args, kwargs, name=_legal(node.name, 0))
     call.meta.update(mxnet_name=node.name, operator=op.name)
     count = node.num_outputs()
     has_tail = op.commit is not None and is_train

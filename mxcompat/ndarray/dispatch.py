@@ -91,6 +91,8 @@ def run(
     except MXNetError as error:
         raise MXNetError(f"{op.name}: {error}") from None
     except (RuntimeError, IndexError, ValueError, TypeError) as error:
+        if getattr(error, "mx_callback", False):
+            raise
         raise MXNetError(f"{op.name}({_describe(tensors)}): {error}") from error
     return list(result) if isinstance(result, (tuple, list)) else [result]
 
@@ -99,7 +101,9 @@ def _created_shape(op: Operator, params: Params) -> tuple:
     """The shape a creating operator's parameters give; imperatively there is nothing that could complete it."""
     shape = op.infer_shape(params, [], [None])[1][0]
     if not is_known(shape):
-        raise MXNetError(f"Operator {op.name} inferring shapes failed: the parameters {dict(params)} leave {shape} open")
+        raise MXNetError(
+            f"Operator {op.name} inferring shapes failed: the parameters {dict(params)} leave {shape} open"
+        )
     return shape
 
 
@@ -220,7 +224,7 @@ class _Commit(torch.autograd.Function):
 def _commit_in_backward(
     op: Operator, params: Params, inputs: Sequence[Any], names: Sequence[str], values: list, statistics: list
 ) -> list:
-    targets = [x for x, name in zip(inputs, names) if name in op.aux]
+    targets = [x for x, name in zip(inputs, names) if name in op.aux_names(params)]
     kept = tuple(s.detach() for s in statistics)
 
     def action() -> None:

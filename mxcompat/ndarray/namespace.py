@@ -39,9 +39,12 @@ def _bind(op: Operator, args: tuple, kwargs: dict[str, Any]) -> tuple[list, dict
     if op.variadic is not None:
         inputs, _, params = faces.split_arguments(op, args, kwargs)
         arrays = [name for name, value in params.items() if isinstance(value, NDArray)]
-        inputs += [params.pop(name) for name in arrays]
+        named = {name: params.pop(name) for name in arrays}
         if op.counts_itself:
-            params.setdefault(op.variadic, len(inputs))
+            params.setdefault(op.variadic, len(inputs) + len(named))
+        if named:
+            names = op.input_names(op.parse(params)) if op.open_params else tuple(named)
+            inputs += [named.pop(name) for name in names if name in named] + list(named.values())
         return inputs, params
     inputs, named, params = faces.split_arguments(op, args, kwargs)
     if named:

@@ -8,6 +8,7 @@ copies.
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -584,6 +585,8 @@ def _imod(self: NDArray, other: Any) -> NDArray:
 setattr(NDArray, "__rmod__", _rmod)  # noqa: B010
 setattr(NDArray, "__imod__", _imod)  # noqa: B010
 install_handle(_wrap)
+# A forked child has the parent's thread pool but not its threads: an operator that waited for them would hang.
+os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
 
 
 def waitall() -> None:

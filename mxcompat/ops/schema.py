@@ -309,6 +309,7 @@ class Operator:
     symbolic         False: exists imperatively only
     stops_gradient   its gradients are all zero, and nothing behind it is differentiated through it
     no_gradient      inputs for which a gradient cannot be asked (MXNetError)
+    instantiate      ``f(params, kept)`` -> the callable of one node of one executor, which keeps its state in ``kept``
     hint             stem of automatic names (default: lower-case name)
     """
 
@@ -323,7 +324,7 @@ class Operator:
         active: Callable[[Params], Sequence[str]] | None = None,
         variadic: str | None = None,
         counts_itself: bool = True,
-        aux: Sequence[str] = (),
+        aux: Sequence[str] | Callable[[Params], Sequence[str]] = (),
         outputs: int | Callable[[Params], int] = 1,
         visible: int | Callable[[Params], int] | None = None,
         output_names: Sequence[str] | Callable[[Params], Sequence[str]] | None = None,
@@ -341,11 +342,13 @@ class Operator:
         variable_attributes: dict[str, dict[str, str]] | None = None,
         hint: str | None = None,
         open_params: bool = False,
+        instantiate: Callable[[Params, dict], Callable] | None = None,
     ):
         self.name, self.fn, self.aliases = name, fn, tuple(aliases)
         self.doc = inspect.getdoc(fn) or ""
         self._infer_shape, self._infer_type = infer_shape, infer_type
-        self._active, self.variadic, self.counts_itself, self.aux = active, variadic, counts_itself, tuple(aux)
+        self._active, self.variadic, self.counts_itself = active, variadic, counts_itself
+        self._aux, self.aux = aux, () if callable(aux) else tuple(aux)
         self._outputs, self._visible, self._output_names = outputs, visible, output_names
         self.mutates = mutates if callable(mutates) else tuple(mutates)
         self.commit, self.forward_writes, self.check = commit, forward_writes, check
@@ -353,7 +356,7 @@ class Operator:
         self.symbolic, self.no_gradient, self.hint = symbolic, tuple(no_gradient), hint or name.lower()
         self.stops_gradient = stops_gradient
         self.variable_attributes = variable_attributes or {}
-        self.open_params = open_params
+        self.open_params, self.instantiate = open_params, instantiate
         self.inputs, self.params, filled = _read_signature(fn, variadic)
         self.takes_mode, self.takes_device = filled.get(TrainMode, ""), filled.get(Device, "")
         self.takes_shape = filled.get(OutputShape, "")
@@ -421,6 +424,15 @@ class Operator:
         if self._active is not None:
             return tuple(self._active(params))
         return self.inputs if self.variadic is None else tuple(f"arg{i}" for i in range(params[self.variadic]))
+
+    def aux_names(self, params: Params) -> tuple[str, ...]:
+        """Names of the inputs that are auxiliary states of this node."""
+        return tuple(self._aux(params)) if callable(self._aux) else self.aux
+
+    @property
+    def has_aux(self) -> bool:
+        """Whether a node of this operator can have auxiliary states."""
+        return bool(self._aux)
 
     def num_outputs(self, params: Params) -> int:
         return self._outputs(params) if callable(self._outputs) else self._outputs

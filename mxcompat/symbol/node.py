@@ -72,9 +72,10 @@ class Node:
 
     def aux_inputs(self) -> list[int]:
         """Positions of the inputs that are auxiliary states."""
-        if self.op is None or not self.op.aux:
+        if self.op is None or not self.op.has_aux:
             return []
-        return [i for i, name in enumerate(self.op.input_names(self.params)) if name in self.op.aux]
+        aux = self.op.aux_names(self.params)
+        return [i for i, name in enumerate(self.op.input_names(self.params)) if name in aux]
 
 
 def is_user_attribute(key: str) -> bool:
