@@ -171,7 +171,7 @@ class DataParallelExecutorGroup:
     ):
         _check_arguments(sym)
         new: list[dict] = [{} for _ in ctx]
-        self.shared_data_arrays = new if shared_group is None else shared_group.shared_data_arrays
+        self.shared_data_arrays: list[dict] = new if shared_group is None else shared_group.shared_data_arrays
         self.data_names = [x[0] for x in train_data.provide_data]
         self.label_names = [x[0] for x in train_data.provide_label]
         self.aux_names = sym.list_auxiliary_states()
