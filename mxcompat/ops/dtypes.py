@@ -32,10 +32,8 @@ def torch_dtype(dtype: Any) -> torch.dtype:
 
 def in_type(number: float, dtype: torch.dtype) -> float | int:
     """A number as C converts it to the type: rounded to float16; cut to integers, and wrapped where it does not fit."""
-    if dtype is torch.float16:
-        return _half(number)
     if dtype.is_floating_point:
-        return number
+        return _half(number) if dtype is torch.float16 else number
     if dtype is torch.bool:
         return number != 0
     info = torch.iinfo(dtype)

@@ -33,16 +33,9 @@ def in_floating(function: Callable) -> Callable:
     return computed
 
 
-class _ZeroGradient(torch.autograd.Function):
-    """Forward as given; the gradient is zero everywhere (sign, floor, round, …)."""
-
-    @staticmethod
-    def forward(ctx, data, function):
-        return function(data)
-
-    @staticmethod
-    def backward(ctx, gradient):
-        return torch.zeros_like(gradient), None
+def taped(*tensors: torch.Tensor) -> bool:
+    """Whether a gradient may flow through a result; where none can, custom functions are not worth their overhead."""
+    return torch.is_grad_enabled() and any(t.requires_grad for t in tensors)
 
 
 def _round_away(data):
@@ -83,12 +76,17 @@ def _cube_root(data):
     return torch.copysign(torch.pow(torch.abs(data), 1 / 3), data)
 
 
+def differentiable(data: torch.Tensor, function: Callable, derivative: Callable) -> torch.Tensor:
+    """``function(data)``, whose gradient is ``derivative(data, result)``."""
+    return _Differentiable.apply(data, function, derivative) if taped(data) else function(data)
+
+
 def _cbrt(data):
-    return _Differentiable.apply(data, _cube_root, lambda x, y: 1 / (3 * y * y))
+    return differentiable(data, _cube_root, lambda x, y: 1 / (3 * y * y))
 
 
 def _rcbrt(data):
-    return _Differentiable.apply(data, lambda x: 1 / _cube_root(x), lambda x, y: -y / (3 * x))
+    return differentiable(data, lambda x: 1 / _cube_root(x), lambda x, y: -y / (3 * x))
 
 
 def _softsign(data):
@@ -96,7 +94,7 @@ def _softsign(data):
         scale = 1 + torch.abs(x)
         return 1 / (scale * scale)
 
-    return _Differentiable.apply(data, lambda x: x / (1 + torch.abs(x)), derivative)
+    return differentiable(data, lambda x: x / (1 + torch.abs(x)), derivative)
 
 
 #: name -> (function, text, and True where the gradient is zero)
@@ -154,9 +152,7 @@ def _unary(name: str, function: Callable, text: str, zero_gradient: bool) -> Non
     elif zero_gradient:
 
         def body(data):
-            return (
-                data.clone() if not data.is_floating_point() and name != "sign" else _ZeroGradient.apply(data, function)
-            )
+            return function(data.detach()) if data.is_floating_point() or name == "sign" else data.clone()
 
     else:
         body = in_floating(function)
@@ -174,44 +170,32 @@ for _name, (_function, _text, _zero) in _UNARY.items():
     _unary(_name, _function, _text, _zero)
 
 
-class _LeftMaximum(torch.autograd.Function):
-    """max(a, b); in a tie the whole gradient goes to the left."""
+class _Chosen(torch.autograd.Function):
+    """``function(lhs, rhs)``, one of the two; the gradient goes to the left where ``wins(lhs, rhs)``, else to the right."""
 
     @staticmethod
-    def forward(ctx, lhs, rhs):
-        ctx.save_for_backward(lhs >= rhs)
-        return torch.maximum(lhs, rhs)
-
-    @staticmethod
-    def backward(ctx, gradient):
-        (left,) = ctx.saved_tensors
-        return torch.where(left, gradient, 0), torch.where(left, 0, gradient)
-
-
-class _LeftMinimum(torch.autograd.Function):
-    """min(a, b); in a tie the whole gradient goes to the left."""
-
-    @staticmethod
-    def forward(ctx, lhs, rhs):
-        ctx.save_for_backward(lhs <= rhs)
-        return torch.minimum(lhs, rhs)
+    def forward(ctx, lhs, rhs, function, wins):
+        ctx.save_for_backward(wins(lhs, rhs))
+        return function(lhs, rhs)
 
     @staticmethod
     def backward(ctx, gradient):
         (left,) = ctx.saved_tensors
-        return torch.where(left, gradient, 0), torch.where(left, 0, gradient)
+        return torch.where(left, gradient, 0), torch.where(left, 0, gradient), None, None
 
 
 def maximum(lhs, rhs):
     """The larger; a tie counts for the left one."""
-    lhs, rhs = torch.broadcast_tensors(lhs, rhs)
-    return _LeftMaximum.apply(lhs, rhs)
+    if not taped(lhs, rhs):
+        return torch.maximum(lhs, rhs)
+    return _Chosen.apply(*torch.broadcast_tensors(lhs, rhs), torch.maximum, torch.ge)
 
 
 def minimum(lhs, rhs):
     """The smaller; a tie counts for the left one."""
-    lhs, rhs = torch.broadcast_tensors(lhs, rhs)
-    return _LeftMinimum.apply(lhs, rhs)
+    if not taped(lhs, rhs):
+        return torch.minimum(lhs, rhs)
+    return _Chosen.apply(*torch.broadcast_tensors(lhs, rhs), torch.minimum, torch.le)
 
 
 def divide(lhs, rhs):
@@ -266,8 +250,10 @@ class _Power(torch.autograd.Function):
 
 def power(lhs, rhs):
     """lhs ** rhs, computed in floating point for integers too."""
-    if lhs.is_floating_point():
+    if taped(lhs, rhs):
         return _Power.apply(*torch.broadcast_tensors(lhs, rhs))
+    if lhs.is_floating_point():
+        return torch.pow(lhs, rhs)
     return torch.pow(lhs.to(torch.float64), rhs.to(torch.float64)).to(lhs.dtype)
 
 
@@ -552,7 +538,7 @@ def smooth_l1(data, *, scalar: Float = 1.0):
 
     if not data.is_floating_point():
         return loss(data.to(torch.float32)).to(data.dtype)
-    return _Differentiable.apply(data, loss, derivative)
+    return differentiable(data, loss, derivative)
 
 
 def _require_floating(data: torch.Tensor) -> torch.Tensor:

@@ -6,7 +6,7 @@ import torch
 
 from mxcompat.base import MXNetError
 from mxcompat.ops.dtypes import TORCH_BY_NAME, same_type
-from mxcompat.ops.elemwise import cast_tensor, define
+from mxcompat.ops.elemwise import cast_tensor, define, taped
 from mxcompat.ops.registry import register
 from mxcompat.ops.schema import Bool, DType, Int, Optional, Params, Shape
 from mxcompat.ops.shape import merge, normalize_axis
@@ -75,8 +75,8 @@ class _Extremum(torch.autograd.Function):
     """The largest (smallest) value along axes; every tied position receives the whole gradient."""
 
     @staticmethod
-    def forward(ctx, data, axes, largest):
-        value = torch.amax(data, axes, keepdim=True) if largest else torch.amin(data, axes, keepdim=True)
+    def forward(ctx, data, axes, function):
+        value = function(data, axes, keepdim=True)
         ctx.save_for_backward(data == value)
         return value
 
@@ -84,6 +84,13 @@ class _Extremum(torch.autograd.Function):
     def backward(ctx, gradient):
         (chosen,) = ctx.saved_tensors
         return torch.where(chosen, gradient, 0), None, None
+
+
+def _extremum(function: Callable) -> Callable:
+    def reduced(data, axes):
+        return _Extremum.apply(data, axes, function) if taped(data) else function(data, axes, keepdim=True)
+
+    return reduced
 
 
 def _nan_as(number: int) -> Callable:
@@ -100,16 +107,8 @@ _TABLE: dict[str, tuple[tuple[str, ...], Callable, str]] = {
     "sum": (("_sparse_sum", "sum_axis"), _sum, "The sum."),
     "mean": (("_sparse_mean",), _mean, "The mean; of integers it is cut towards zero."),
     "prod": ((), _prod, "The product."),
-    "max": (
-        ("max_axis",),
-        lambda x, axes: _Extremum.apply(x, axes, True),
-        "The largest value; ties all get the gradient.",
-    ),
-    "min": (
-        ("min_axis",),
-        lambda x, axes: _Extremum.apply(x, axes, False),
-        "The smallest value; ties all get the gradient.",
-    ),
+    "max": (("max_axis",), _extremum(torch.amax), "The largest value; ties all get the gradient."),
+    "min": (("min_axis",), _extremum(torch.amin), "The smallest value; ties all get the gradient."),
     "nansum": ((), lambda x, axes: _sum(_zero_nan(x), axes), "The sum, nan counting as 0."),
     "nanprod": ((), lambda x, axes: _prod(_one_nan(x), axes), "The product, nan counting as 1."),
 }
