@@ -209,7 +209,7 @@ def _blocks(params: Params, data: tuple, to_depth: bool) -> tuple[int, ...]:
     return n, c // (block * block), h * block, w * block
 
 
-@register("depth_to_space", infer_shape=forward_rule(lambda params, data: _blocks(params, data, False)))
+@register("depth_to_space", infer_shape=forward_rule(lambda params, data: _blocks(params, data, False)), may_view=True)
 def depth_to_space(data, *, block_size: Int(min=1)):
     """(N, C, H, W) -> (N, C / b^2, H b, W b); channels are split block-major: (b, b, C / b^2)."""
     n, c, h, w = data.shape
@@ -218,7 +218,7 @@ def depth_to_space(data, *, block_size: Int(min=1)):
     return parts.permute(0, 3, 4, 1, 5, 2).reshape(n, c // (b * b), h * b, w * b)
 
 
-@register("space_to_depth", infer_shape=forward_rule(lambda params, data: _blocks(params, data, True)))
+@register("space_to_depth", infer_shape=forward_rule(lambda params, data: _blocks(params, data, True)), may_view=True)
 def space_to_depth(data, *, block_size: Int(min=1)):
     """(N, C, H, W) -> (N, C b^2, H / b, W / b), the inverse of depth_to_space."""
     n, c, h, w = data.shape
@@ -394,13 +394,13 @@ def _assign_shape(params: Params, ins: list, outs: list) -> tuple[list, list]:
     return [shape, *[merge(region, value, "rhs") for value in ins[1:]]], [shape]
 
 
-@register("_slice_assign", ("_crop_assign",), infer_shape=_assign_shape)
+@register("_slice_assign", ("_crop_assign",), infer_shape=_assign_shape, no_gradient=("lhs", "rhs"))
 def slice_assign(lhs, rhs, *, begin: OptionalInts, end: OptionalInts, step: OptionalInts = ()):
     """lhs with the region ``begin:end:step`` replaced by rhs."""
     return _assigned(lhs, rhs, Params(begin=begin, end=end, step=step))
 
 
-@register("_slice_assign_scalar", ("_crop_assign_scalar",), infer_shape=_assign_shape)
+@register("_slice_assign_scalar", ("_crop_assign_scalar",), infer_shape=_assign_shape, no_gradient=("data",))
 def slice_assign_scalar(data, *, scalar: Float = 0.0, begin: OptionalInts, end: OptionalInts, step: OptionalInts = ()):
     """data with the region ``begin:end:step`` filled with a number."""
     params = Params(begin=begin, end=end, step=step)

@@ -56,7 +56,11 @@ def test_operator_is_documented(name: str) -> None:
     assert first.endswith((".", ":")), f"{name}: the docstring should begin with a sentence, found {first!r}"
 
 
-@pytest.mark.parametrize("name", OPERATORS)
+#: the values of these are the user's own code; their tests stand in tests/test_operator.py
+CALLBACKS = {"Custom"}
+
+
+@pytest.mark.parametrize("name", sorted(set(OPERATORS) - CALLBACKS))
 def test_operator_has_rows(name: str) -> None:
     rows = [row for _, row in ROWS_OF[name] if not isinstance(row, Bad)]
     assert len(rows) >= ENOUGH_ROWS, f"{name} has {len(rows)} rows, expected at least {ENOUGH_ROWS}"
@@ -136,4 +140,4 @@ def test_no_record_is_an_orphan() -> None:
 def test_every_family_has_a_table() -> None:
     modules = {module.name for module in pkgutil.iter_modules(ops.__path__)}
     with_operators = {op.fn.__module__.rsplit(".", 1)[-1] for op in OPERATORS.values()} & modules
-    assert sorted(with_operators - set(FAMILIES)) == []
+    assert sorted(with_operators - set(FAMILIES) - {"custom"}) == []
