@@ -132,7 +132,7 @@ _UNARY: dict[str, tuple[Callable, str, bool]] = {
     "round": (_round_away, "The nearest integer, halves away from zero; zero gradient.", True),
     "rsqrt": (torch.rsqrt, "One over the square root; infinite at 0.", False),
     "sigmoid": (torch.sigmoid, "1 / (1 + e ** -x).", False),
-    "sign": (torch.sign, "-1, 0 or 1; zero gradient.", True),
+    "sign": (torch.sign, "-1, 0 or 1; zero gradient (which, unlike that of floor, needs a head gradient).", False),
     "sin": (torch.sin, "Sine of radians.", False),
     "sinh": (torch.sinh, "Hyperbolic sine.", False),
     "softsign": (_softsign, "x / (1 + |x|).", False),
@@ -152,7 +152,7 @@ def _unary(name: str, function: Callable, text: str, zero_gradient: bool) -> Non
     elif zero_gradient:
 
         def body(data):
-            return function(data.detach()) if data.is_floating_point() or name == "sign" else data.clone()
+            return function(data.detach()) if data.is_floating_point() else data.clone()
 
     else:
         body = in_floating(function)
@@ -334,7 +334,7 @@ for _stem, (_function, _text, _is_comparison) in BINARY.items():
     )(binary_operator(_main, _function, f"{_text}\n\nlhs and rhs of one shape and type -> the same (no broadcasting)."))
 
 
-@register("_grad_add", infer_shape=same_shape)
+@register("_grad_add", infer_shape=same_shape, no_gradient=("lhs", "rhs"))
 def grad_add(lhs, rhs):
     """lhs + rhs, as gradients are summed.
 
@@ -501,6 +501,7 @@ def _pairwise_shape(params: Params, ins: list, outs: list) -> tuple[list, list]:
     variadic="num_outputs",
     outputs=lambda params: params.num_outputs,
     may_view=True,
+    no_gradient=("data",),
 )
 def amp_multicast(*data, num_outputs: Int(min=1), cast_narrow: Bool = False):
     """All inputs in the widest of their floating types (the narrowest with ``cast_narrow``)."""
@@ -558,20 +559,27 @@ def _finite_type(params: Params, ins: list, outs: list) -> tuple[list, list]:
     return [unify(ins)] * len(ins), [torch.float32]
 
 
-@register("all_finite", infer_shape=lambda p, i, o: (i, [(1,)]), infer_type=_finite_type, stops_gradient=True)
+def _finite_shape(params: Params, ins: list, outs: list) -> tuple[list, list]:
+    if not params.init_output:
+        raise MXNetError("init_output=False: results of several calls cannot be gathered in one array; combine them")
+    return ins, [(1,)]
+
+
+@register("all_finite", infer_shape=_finite_shape, infer_type=_finite_type, stops_gradient=True, no_gradient=("data",))
 def all_finite(data, *, init_output: Bool = True):
-    """1 in an array of shape (1,) when every element is finite, else 0."""
+    """1 in an array of shape (1,) when every element is finite, else 0; ``init_output=False`` raises."""
     return torch.isfinite(_require_floating(data)).all().to(torch.float32).reshape(1)
 
 
 @register(
     "multi_all_finite",
-    infer_shape=lambda p, i, o: (i, [(1,)]),
+    infer_shape=_finite_shape,
     infer_type=_finite_type,
     variadic="num_arrays",
     stops_gradient=True,
+    no_gradient=("data",),
 )
 def multi_all_finite(*data, num_arrays: Int(min=1) = 1, init_output: Bool = True):
-    """1 in an array of shape (1,) when every element of every array is finite, else 0."""
+    """1 in an array of shape (1,) when every element of every array is finite, else 0; ``init_output=False`` raises."""
     finite = torch.stack([torch.isfinite(_require_floating(x)).all() for x in data]).all()
     return finite.to(torch.float32).reshape(1)

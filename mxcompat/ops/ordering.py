@@ -34,7 +34,7 @@ def _sorted_shape(params: Params, ins: list, outs: list) -> tuple[list, list]:
     return same_shape(params, ins, outs)
 
 
-@register("sort", infer_shape=_sorted_shape, output_names=("output0",))
+@register("sort", infer_shape=_sorted_shape, output_names=("output0",), no_gradient=("data",))
 def sort(data, *, axis: Optional(Int) = -1, is_ascend: Bool = True):
     """The values in order along an axis, or of the flattened array."""
     _no_half(data)

@@ -164,9 +164,11 @@ def norm(
     out_dtype: Optional(DType("float16", "float32", "float64", "int32", "int64", "int8")) = None,
     keepdims: Bool = False,
 ):
-    """The sum of absolute values (``ord`` 1) or the root of the sum of squares (``ord`` 2)."""
+    """The sum of absolute values (``ord`` 1) or the root of the sum of squares (``ord`` 2), computed in ``out_dtype``."""
     axes = reduced_axes(data.ndim, axis)
     floating = data if data.is_floating_point() else data.to(torch.float32)
+    if out_dtype in ("float32", "float64"):
+        floating = floating.to(TORCH_BY_NAME[out_dtype])
     result = torch.abs(floating).sum(axes, keepdim=True) if ord == 1 else _EuclideanNorm.apply(floating, axes)
     result = result if keepdims else result.reshape(reduced_shape(tuple(data.shape), axes, False))
     return result.to(TORCH_BY_NAME[out_dtype] if out_dtype else data.dtype)

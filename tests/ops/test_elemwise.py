@@ -50,6 +50,8 @@ def _pair_rows(op, exact=True, positive_left=False):
     ]
 
 
+HALF = ["relu", "sigmoid", "tanh", "exp", "abs", "square", "floor", "round", "identity", "make_loss", "zeros_like"]
+OVERFLOWS = values([300.0, -300.0, 3e9, -3e9, 1e20, float("inf"), float("-inf"), float("nan")])
 COMPARISONS = ["equal", "not_equal", "greater", "greater_equal", "lesser", "lesser_equal"]
 COMPARISONS += ["logical_and", "logical_or", "logical_xor"]
 DTYPES = ["float16", "float32", "float64", "int32", "int64", "int8", "uint8"]
@@ -77,7 +79,7 @@ ROWS = [
     *[row for op in COMPARISONS for row in _pair_rows("_internal._" + op)],
     *_pair_rows("_internal._grad_add"),
     *_pair_rows("_internal._scatter_elemwise_div", positive_left=True)[1:],
-    Row("_internal._scatter_elemwise_div", {"lhs": (3, 2), "rhs": positive((3, 2))}),
+    Row("_internal._scatter_elemwise_div", {"lhs": (3, 2), "rhs": positive((3, 2))}, compile=True),
     Row("add_n", {"arg0": (2, 3)}),
     Row("add_n", {"arg0": (2, 3), "arg1": (2, 3), "arg2": (2, 3)}, compile=True),
     Row("add_n", {"arg0": ints((2, 3), 0, 9), "arg1": ints((2, 3), 0, 9)}, dtype="int32", grad=False, exact=True),
@@ -88,15 +90,19 @@ ROWS = [
     ],
     Row("make_loss", {"data": (2, 3)}, head=None),
     Row("BlockGrad", {"data": (2, 3)}, head=None),
-    *[Row(op, {"data": (2, 3)}, dtype=t, grad=False) for op in ("zeros_like", "ones_like") for t in DTYPES[:4]],
-    *[Row(op, {"data": (2, 3, 4)}, grad=False) for op in ("shape_array", "size_array")],
+    *[
+        Row(op, {"data": (2, 3)}, dtype=t, grad=False, compile=t == "float32")
+        for op in ("zeros_like", "ones_like")
+        for t in DTYPES[:4]
+    ],
+    *[Row(op, {"data": (2, 3, 4)}, grad=False, compile=True) for op in ("shape_array", "size_array")],
     *[Row(op, {"data": ints((5,), 0, 9)}, dtype="int32", grad=False) for op in ("shape_array", "size_array")],
     *[Row(op, {"data": (1, 1)}, dtype="float64", grad=False) for op in ("shape_array", "size_array")],
-    Row("logical_not", {"data": TIES}),
+    Row("logical_not", {"data": TIES}, compile=True),
     Row("logical_not", {"data": TIES}, dtype="float64"),
     Row("logical_not", {"data": ints((3, 4), -1, 2)}, dtype="int32", grad=False),
     *[Row("_internal._identity_with_attr_like_rhs", {"lhs": (2, 3), "rhs": (2, 3)}, dtype=t) for t in DTYPES[1:3]],
-    Row("_internal._identity_with_attr_like_rhs", {"lhs": (4,), "rhs": (4,)}),
+    Row("_internal._identity_with_attr_like_rhs", {"lhs": (4,), "rhs": (4,)}, compile=True),
     *[
         Row("Cast", {"data": values([-2.7, 1.5, 2.5, 0.0])}, {"dtype": t}, grad=t.startswith("float"), compile=True)
         for t in DTYPES
@@ -114,7 +120,7 @@ ROWS = [
         grad=False,
         partial=False,
     ),
-    Row("amp_multicast", {"arg0": (2,)}, {"num_outputs": 1}, grad=False),
+    Row("amp_multicast", {"arg0": (2,)}, {"num_outputs": 1}, grad=False, compile=True),
     Row("clip", {"data": values([-1.0, 1.0, 2.0, -3.0, 0.5])}, {"a_min": -1.0, "a_max": 1.0}, compile=True, exact=True),
     Row("clip", {"data": (3, 4)}, {"a_min": -0.5, "a_max": 0.25}, dtype="float64"),
     Row("clip", {"data": ints((3, 4), -9, 9)}, {"a_min": -2, "a_max": 3}, dtype="int32", grad=False, exact=True),
@@ -124,12 +130,39 @@ ROWS = [
     Row("hard_sigmoid", {"data": values([-4.0, -1.0, 0.0, 1.0, 4.0])}, compile=True),
     Row("hard_sigmoid", {"data": (3, 4)}, {"alpha": 0.3, "beta": 0.1}),
     Row("hard_sigmoid", {"data": (3, 4)}, dtype="float64"),
-    Row("all_finite", {"data": (2, 3)}, grad=False),
+    Row("all_finite", {"data": (2, 3)}, grad=False, compile=True),
     Row("all_finite", {"data": values([1.0, float("nan")])}, grad=False),
     Row("all_finite", {"data": values([1.0, float("inf")])}, grad=False),
-    Row("multi_all_finite", {"arg0": (2, 3), "arg1": (4,)}, {"num_arrays": 2}, grad=False),
+    Row("multi_all_finite", {"arg0": (2, 3), "arg1": (4,)}, {"num_arrays": 2}, grad=False, compile=True),
     Row("multi_all_finite", {"arg0": (2, 3), "arg1": values([float("nan")])}, {"num_arrays": 2}, grad=False),
     Row("multi_all_finite", {"arg0": (2, 3)}, {"num_arrays": 1}, grad=False),
+    *[Row(op, {"data": distinct((3, 4), 0.375)}, dtype="float16") for op in HALF],
+    *[Row(op, {"lhs": TIES, "rhs": OTHER}, dtype="float16") for op in ("elemwise_add", "_internal._maximum")],
+    *[Row(op, {"data": ints((3, 4), -9, 10)}, dtype="int32", grad=False, exact=True) for op in ("erf", "tanh", *STEPS)],
+    Row("gamma", {"data": values([0.0, -0.0, -1.0, -2.0, -0.5, -1.5, 2.5, float("-inf")])}, grad=False),
+    Row("clip", {"data": (3, 4)}, {"a_min": 0.5, "a_max": -0.5}, exact=True, tag="crossed"),
+    Row("smooth_l1", {"data": ints((3, 4), -5, 6)}, {"scalar": 2.7}, dtype="int32", grad=False, exact=True),
+    Row("smooth_l1", {"data": values([0.0, 1.5, float("inf"), float("nan")])}, {"scalar": 0.0}, grad=False),
+    Row("smooth_l1", {"data": values([0.0, 1e-6, 0.25, float("inf"), float("-inf")])}, {"scalar": 2.0}),
+    Row("hard_sigmoid", {"data": values([-2.5, 2.5, 2.0, -2.0])}, {"alpha": 0.25, "beta": 0.5}, exact=True, tag="ends"),
+    Row("_internal._power", {"lhs": values([0.0, 0.0, 4.0]), "rhs": values([0.0, 2.0, 0.5])}, compile=True),
+    Row("_internal._mod", {"lhs": values([5, 5]), "rhs": values([255, 3])}, dtype="uint8", grad=False, exact=True),
+    *[
+        Row("Cast", {"data": OVERFLOWS}, {"dtype": t}, grad=False, exact=True)
+        for t in ("int32", "int64", "int8", "uint8")
+    ],
+    Row("sign", {"data": TIES}, dtype="float16", exact=True),
+    Bad("clip", {"data": (2, 3)}, {"a_min": "low", "a_max": 1}),
+    Bad("hard_sigmoid", {"data": ints((2, 3), 0, 3)}, dtype="int32"),
+    Bad("all_finite", {"data": ints((2, 3), 0, 3)}, dtype="int32"),
+    Bad("all_finite", {"data": (2, 3)}, {"init_output": False}, match="init_output", error="MXNetError", faces=("nd",)),
+    Bad(
+        "elemwise_div",
+        {"lhs": values([-(2**31)]), "rhs": values([-1])},
+        match="overflow",
+        error="MXNetError",
+        dtype="int32",
+    ),
     Bad("elemwise_add", {"lhs": (2, 3), "rhs": (1, 3)}),
     Bad("elemwise_add", {"lhs": (2, 3), "rhs": ints((2, 3), 0, 5, dtype="int32")}),
     Bad(
