@@ -19,6 +19,14 @@ ROWS = [
     Row("_internal._arange", {}, {"start": 5, "stop": 1, "step": -2, "dtype": "int32"}, grad=False, exact=True),
     Row("_internal._arange", {}, {"start": 3}, grad=False, exact=True),
     *[
+        Row("_internal._linspace", {}, params, grad=False)
+        for params in (
+            {"start": 0, "stop": 1, "num": 5},
+            {"start": 2, "stop": 5, "num": 4, "endpoint": False},
+            {"start": 3, "stop": -3, "num": 7, "dtype": "float64"},
+        )
+    ],
+    *[
         Row("_internal._eye", {}, params, grad=False, exact=True)
         for params in ({"N": 3}, {"N": 3, "M": 4, "k": 1}, {"N": 4, "M": 2, "k": -1, "dtype": "int32"})
     ],
