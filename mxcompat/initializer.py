@@ -6,14 +6,15 @@ import json
 import logging
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from math import sqrt
 from typing import Any
 
 import numpy as np
 
 from mxcompat import random, registry
-from mxcompat.ndarray import NDArray, array, load
+from mxcompat.base import string_types
+from mxcompat.ndarray import NDArray, load, norm
 
 __all__ = ["Bilinear", "Constant", "FusedRNN", "InitDesc", "Initializer", "LSTMBias", "Load", "MSRAPrelu", "Mixed", "Normal"]
 __all__ += ["One", "Orthogonal", "Uniform", "Xavier", "Zero", "register"]
@@ -47,7 +48,7 @@ class Initializer:
     def set_verbosity(self, verbose: bool = False, print_func: Callable | None = None) -> Initializer:
         """Log a statistic of every array that is initialized."""
         self._verbose = verbose
-        self._print_func = print_func or (lambda x: str((np.linalg.norm(x.asnumpy()) / sqrt(x.size)).item()))
+        self._print_func = print_func or (lambda x: str((norm(x) / sqrt(x.size)).asscalar()))
         return self
 
     def _verbose_print(self, desc: Any, init: str, arr: NDArray) -> None:
@@ -59,9 +60,9 @@ class Initializer:
         return json.dumps([type(self).__name__.lower(), self._kwargs])
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Initializer) and type(self) is type(other) and self._kwargs == other._kwargs
-
-    __hash__ = object.__hash__
+        if not isinstance(other, Initializer):
+            return NotImplemented
+        return type(self) is type(other) and self._kwargs == other._kwargs
 
     def __call__(self, desc: Any, arr: NDArray) -> None:
         if not isinstance(desc, InitDesc):
@@ -84,15 +85,14 @@ class Initializer:
     def _legacy_init(self, name: str, arr: NDArray) -> None:
         """The rules for a name that is a plain string."""
         warnings.warn(
-            "Calling initializer with init(str, NDArray) has been deprecated. please use init(mx.init.InitDesc(...), NDArray) "
-            "instead.",
+            f"initializing {name!r} by a plain name is deprecated: give mx.init.InitDesc(name) and the array",
             DeprecationWarning,
             stacklevel=3,
         )
-        if not isinstance(name, str):
-            raise TypeError("name must be string")
+        if not isinstance(name, string_types):
+            raise TypeError(f"the name of a parameter must be a string, found {type(name)}")
         if not isinstance(arr, NDArray):
-            raise TypeError("arr must be NDArray")
+            raise TypeError(f"parameter {name}: expected an NDArray, found {type(arr)}")
         if name.startswith("upsampling"):
             self._init_bilinear(name, arr)
             return
@@ -102,7 +102,7 @@ class Initializer:
         if name.startswith("stn_loc") and name.endswith("bias"):
             self._init_loc_bias(name, arr)
             return
-        for ending, method in (*_ENDINGS, *_LEGACY_ENDINGS):
+        for ending, method in _LEGACY_ENDINGS:
             if name.endswith(ending):
                 getattr(self, method)(name, arr)
                 return
@@ -113,7 +113,7 @@ class Initializer:
 
     def _init_loc_bias(self, _: Any, arr: NDArray) -> None:
         if arr.shape[0] != 6:
-            raise AssertionError(f"the bias of an affine localisation has 6 elements, found {arr.shape}")
+            raise AssertionError(f"the bias of an affine localisation has 6 elements, found shape {arr.shape}")
         arr[:] = np.array([1.0, 0, 0, 0, 1.0, 0])
 
     def _init_zero(self, _: Any, arr: NDArray) -> None:
@@ -135,16 +135,17 @@ class Initializer:
         arr[:] = 0.0
 
     def _init_quantized_weight(self, _: Any, arr: NDArray) -> None:
-        arr[:] = np.random.randint(-127, 127, size=arr.shape)
+        # Compat: one number is drawn for the whole array
+        arr[:] = int(random.randint(-127, 127, dtype="int32").asscalar())
 
     def _init_weight(self, name: Any, arr: NDArray) -> None:
         """The rule of the class."""
-        raise TypeError(f"{type(self).__name__} must define _init_weight")
+        raise NotImplementedError(f"{type(self).__name__} must define _init_weight")
 
     def _init_default(self, name: Any, _: NDArray) -> None:
         raise ValueError(
-            f"Unknown initialization pattern for {name}. Default initialization is now limited to \"weight\", \"bias\", "
-            '"gamma" (1.0), and "beta" (0.0).Please use mx.sym.Variable(init=mx.init.*) to set initialization pattern'
+            f"no rule for the name {name}: it ends in none of {', '.join(ending for ending, _ in _ENDINGS)}; "
+            "mx.sym.Variable(name, init=mx.init....) gives a variable its own rule"
         )
 
 
@@ -160,15 +161,21 @@ _ENDINGS = (
     ("bias_quantize", "_init_quantized_bias"),
 )
 _LEGACY_ENDINGS = (
+    *_ENDINGS[:6],
     ("moving_mean", "_init_zero"),
     ("moving_var", "_init_one"),
     ("moving_inv_var", "_init_zero"),
     ("moving_avg", "_init_zero"),
 )
 
-register = registry.get_register_func(Initializer, "initializer")
+_register = registry.get_register_func(Initializer, "initializer")
 alias = registry.get_alias_func(Initializer, "initializer")
 create = registry.get_create_func(Initializer, "initializer")
+
+
+def register(klass: type) -> type:
+    """Register a class of initializers under its lower-case name (a decorator)."""
+    return _register(klass)
 
 
 def _bilinear_kernel(shape: tuple[int, ...]) -> np.ndarray:
@@ -187,7 +194,7 @@ class Load:
         if isinstance(param, str):
             param = load(param)
         if not isinstance(param, dict):
-            raise AssertionError(f"expected a dict of arrays, found {type(param)}")
+            raise AssertionError(f"Load: expected a file of named arrays or a dict, found {type(param)}")
         self.param = {name[4:] if name.startswith(("arg:", "aux:")) else name: value for name, value in param.items()}
         self.default_init = default_init
         self.verbose = verbose
@@ -196,14 +203,11 @@ class Load:
         if name in self.param:
             if arr.shape != self.param[name].shape:
                 raise AssertionError(
-                    f"Parameter {name} cannot be initialized from loading. Shape mismatch, target {arr.shape} vs loaded "
-                    f"{self.param[name].shape}"
+                    f"Load: parameter {name} has shape {arr.shape}, the loaded array has {self.param[name].shape}"
                 )
             arr[:] = self.param[name]
         elif self.default_init is None:
-            raise AssertionError(
-                f"Cannot Initialize parameter {name}. Not found in loaded param and no default Initializer is provided."
-            )
+            raise AssertionError(f"Load: no array for parameter {name}, and there is no default_init")
         else:
             self.default_init(name, arr)
         if self.verbose:
@@ -215,7 +219,7 @@ class Mixed:
 
     def __init__(self, patterns: list[str], initializers: list[Any]):
         if len(patterns) != len(initializers):
-            raise AssertionError(f"{len(patterns)} patterns for {len(initializers)} initializers")
+            raise AssertionError(f"Mixed: {len(patterns)} patterns for {len(initializers)} initializers")
         self.map = list(zip([re.compile(pattern) for pattern in patterns], initializers))
 
     def __call__(self, name: str, arr: NDArray) -> None:
@@ -223,7 +227,8 @@ class Mixed:
             if pattern.match(name):
                 initializer(name, arr)
                 return
-        raise ValueError(f'Parameter name {name} did not match any pattern. Consider adding a ".*" pattern at the end')
+        patterns = [pattern.pattern for pattern, _ in self.map]
+        raise ValueError(f"Mixed: parameter {name} matches none of {patterns}; a last pattern '.*' matches the rest")
 
 
 @alias("zeros")
@@ -303,7 +308,7 @@ class Orthogonal(Initializer):
     def _init_weight(self, _: Any, arr: NDArray) -> None:
         rows, columns = arr.shape[0], int(np.prod(arr.shape[1:]))
         if self.rand_type not in ("uniform", "normal"):
-            raise ValueError(f"rand_type {self.rand_type!r} is not one of 'uniform', 'normal'")
+            raise ValueError(f"Orthogonal: rand_type is {self.rand_type!r}, expected 'uniform' or 'normal'")
         draw = random.uniform if self.rand_type == "uniform" else random.normal
         first = -1.0 if self.rand_type == "uniform" else 0.0
         left, _values, right = np.linalg.svd(draw(first, 1.0, shape=(rows, columns)).asnumpy(), full_matrices=False)
@@ -321,19 +326,19 @@ class Xavier(Initializer):
     def _init_weight(self, name: Any, arr: NDArray) -> None:
         shape = arr.shape
         if len(shape) < 2:
-            raise ValueError(f"Xavier initializer cannot be applied to vector {name}. It requires at least 2D.")
+            raise ValueError(f"Xavier: parameter {name} has shape {shape}, expected at least 2D")
         area = float(np.prod(shape[2:])) if len(shape) > 2 else 1.0
         fan_in, fan_out = shape[1] * area, shape[0] * area
         factors = {"avg": (fan_in + fan_out) / 2.0, "in": fan_in, "out": fan_out}
         if self.factor_type not in factors:
-            raise ValueError("Incorrect factor type")
+            raise ValueError(f"Xavier: factor_type is {self.factor_type!r}, expected 'avg', 'in' or 'out'")
         scale = np.sqrt(self.magnitude / factors[self.factor_type])
         if self.rnd_type == "uniform":
             random.uniform(-scale, scale, out=arr)
         elif self.rnd_type == "gaussian":
             random.normal(0, scale, out=arr)
         else:
-            raise ValueError("Unknown random type")
+            raise ValueError(f"Xavier: rnd_type is {self.rnd_type!r}, expected 'uniform' or 'gaussian'")
 
 
 @register
@@ -371,14 +376,43 @@ class LSTMBias(Initializer):
         arr[:] = values
 
 
+#: names of the gates of one layer of a packed recurrent parameter, in order
+_GATES = {"rnn_relu": ("",), "rnn_tanh": ("",), "lstm": ("_i", "_f", "_c", "_o"), "gru": ("_r", "_z", "_o")}
+
+
+def _fused_pieces(
+    size: int, hidden: int, layers: int, mode: str, bidirectional: bool
+) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Name and shape of every piece of a packed parameter of ``size`` numbers, in the order in which they lie."""
+    gates, directions = _GATES[mode], "lr" if bidirectional else "l"
+    row = len(gates) * hidden * len(directions)  # numbers of a layer for each input column
+    deep = (layers - 1) * row * (hidden * len(directions) + hidden + 2)
+    width = (size - deep) // row - hidden - 2
+    if width < 1 or deep + row * (width + hidden + 2) != size:
+        raise AssertionError(f"FusedRNN: no input size gives {size} parameters to {layers} layers {mode} of {hidden}")
+    for layer in range(layers):
+        for direction in directions:
+            for source, columns in (("i2h", width if layer == 0 else hidden * len(directions)), ("h2h", hidden)):
+                for gate in gates:
+                    yield f"{direction}{layer}_{source}{gate}_weight", (hidden, columns)
+    for layer in range(layers):
+        for direction in directions:
+            for source in ("i2h", "h2h"):
+                for gate in gates:
+                    yield f"{direction}{layer}_{source}{gate}_bias", (hidden,)
+
+
 @register
 class FusedRNN(Initializer):
-    """Every piece of a packed recurrent parameter by ``init``, biases 0, forget gates ``forget_bias``."""
+    """Every piece of a packed recurrent parameter by ``init`` (None: the initializer of the whole net) and its name.
+
+    Pieces are named as by ``mx.rnn.FusedRNNCell(..., prefix="")``; forget gates of an LSTM get ``forget_bias``.
+    """
 
     def __init__(
         self, init: Any, num_hidden: int, num_layers: int, mode: str, bidirectional: bool = False, forget_bias: float = 1.0
     ):
-        if isinstance(init, str):
+        if isinstance(init, string_types):
             init = create(init)
         super().__init__(
             init=init.dumps() if init is not None else None,
@@ -392,21 +426,17 @@ class FusedRNN(Initializer):
         self._mode, self._bidirectional, self._forget_bias = mode, bidirectional, forget_bias
 
     def _init_weight(self, desc: Any, arr: NDArray) -> None:
-        gates = {"rnn_relu": 1, "rnn_tanh": 1, "lstm": 4, "gru": 3}[self._mode]
-        hidden, directions = self._num_hidden, 2 if self._bidirectional else 1
-        deep = (self._num_layers - 1) * directions * gates * hidden * (hidden * directions + hidden)
-        biases = self._num_layers * directions * 2 * gates * hidden
-        width = (arr.size - biases - deep) // (directions * gates * hidden) - hidden
-        values, place = np.zeros(arr.size, "float32"), 0
-        for layer in range(self._num_layers):
-            for _direction in range(directions):
-                for columns in (width if layer == 0 else hidden * directions, hidden):
-                    for _gate in range(gates):
-                        piece = array(np.zeros((hidden, columns)))
-                        initializer = self._init if self._init is not None else getattr(desc, "global_init", None)
-                        initializer(InitDesc("weight"), piece)
-                        values[place : place + piece.size] = piece.asnumpy().ravel()
-                        place += piece.size
-        if self._mode == "lstm":
-            values[place:].reshape(-1, gates, hidden)[:, 1] = self._forget_bias
-        arr[:] = values.reshape(arr.shape)
+        whole = getattr(desc, "global_init", None)
+        initializer = whole if self._init is None else self._init
+        if initializer is None or initializer is self:
+            raise ValueError(f"FusedRNN: no initializer for the pieces of {desc}: init is None, and so is the net's")
+        numbers, place = arr.reshape((-1,)), 0
+        pieces = _fused_pieces(arr.size, self._num_hidden, self._num_layers, self._mode, self._bidirectional)
+        for name, shape in list(pieces):
+            count = int(np.prod(shape))
+            piece = numbers[place : place + count].reshape(shape)
+            place += count
+            if self._mode == "lstm" and name.endswith("_f_bias"):
+                piece[:] = self._forget_bias
+            else:
+                initializer(InitDesc(name, global_init=whole), piece)

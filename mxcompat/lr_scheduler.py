@@ -21,11 +21,11 @@ class LRScheduler:
         if not isinstance(warmup_steps, int):
             raise AssertionError(f"warmup_steps must be an int, found {type(warmup_steps)}")
         if warmup_begin_lr > base_lr:
-            raise ValueError("Base lr has to be higher than warmup_begin_lr")
+            raise ValueError(f"warmup_begin_lr {warmup_begin_lr} is above base_lr {base_lr}: the rate must not fall")
         if warmup_steps < 0:
-            raise ValueError("Warmup steps has to be positive or 0")
+            raise ValueError(f"warmup_steps is {warmup_steps}, expected 0 or more")
         if warmup_mode not in ("linear", "constant"):
-            raise ValueError("Supports only linear and constant modes of warmup")
+            raise ValueError(f"warmup_mode is {warmup_mode!r}, expected 'linear' or 'constant'")
         self.base_lr, self.warmup_steps = base_lr, warmup_steps
         self.warmup_begin_lr, self.warmup_final_lr, self.warmup_mode = warmup_begin_lr, base_lr, warmup_mode
 
@@ -40,7 +40,7 @@ class LRScheduler:
 
     def __call__(self, num_update: int) -> float:
         """The rate after ``num_update`` updates."""
-        raise TypeError(f"{type(self).__name__} must define __call__")
+        raise NotImplementedError(f"{type(self).__name__} must define __call__")
 
 
 class FactorScheduler(LRScheduler):
@@ -58,9 +58,9 @@ class FactorScheduler(LRScheduler):
     ):
         super().__init__(base_lr, warmup_steps, warmup_begin_lr, warmup_mode)
         if step < 1:
-            raise ValueError("Schedule step must be greater or equal than 1 round")
+            raise ValueError(f"step is {step}, expected at least 1 update")
         if factor > 1.0:
-            raise ValueError("Factor must be no more than 1 to make lr reduce")
+            raise ValueError(f"factor is {factor}, expected at most 1: the rate must not rise")
         self.step, self.factor, self.stop_factor_lr, self.count = step, factor, stop_factor_lr, 0
 
     def __call__(self, num_update: int) -> float:
@@ -95,11 +95,11 @@ class MultiFactorScheduler(LRScheduler):
         if not isinstance(step, list) or not step:
             raise AssertionError(f"step must be a non-empty list, found {step!r}")
         if any(later <= earlier for earlier, later in zip(step, step[1:])):
-            raise ValueError("Schedule step must be an increasing integer list")
+            raise ValueError(f"step is {step}, expected increasing numbers of updates")
         if step[0] < 1:
-            raise ValueError("Schedule step must be greater or equal than 1 round")
+            raise ValueError(f"step is {step}, expected at least 1 update before the first drop")
         if factor > 1.0:
-            raise ValueError("Factor must be no more than 1 to make lr reduce")
+            raise ValueError(f"factor is {factor}, expected at most 1: the rate must not rise")
         self.step, self.cur_step_ind, self.factor, self.count = step, 0, factor, 0
 
     def __call__(self, num_update: int) -> float:
@@ -121,13 +121,13 @@ class _Descent(LRScheduler):
         if not isinstance(max_update, int):
             raise AssertionError(f"max_update must be an int, found {type(max_update)}")
         if max_update < 1:
-            raise ValueError("maximum number of updates must be strictly positive")
+            raise ValueError(f"max_update is {max_update}, expected at least 1 update")
         self.base_lr_orig, self.max_update, self.final_lr = self.base_lr, max_update, final_lr
         self.max_steps = max_update - self.warmup_steps
 
     def _remaining(self, progress: float) -> float:
         """How much of the way is left (1 to 0) after ``progress`` (0 to 1) of the updates."""
-        raise TypeError(f"{type(self).__name__} must define its curve")
+        raise NotImplementedError(f"{type(self).__name__} must define its curve")
 
     def __call__(self, num_update: int) -> float:
         if num_update < self.warmup_steps:

@@ -7,9 +7,15 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+from mxcompat.base import string_types
+
 __all__ = ["get_alias_func", "get_create_func", "get_register_func", "get_registry"]
 
 _REGISTRIES: dict[type, dict[str, type]] = {}
+
+
+def _full_name(klass: type) -> str:
+    return f"{klass.__module__}.{klass.__name__}"
 
 
 def get_registry(base_class: type) -> dict[str, type]:
@@ -22,18 +28,13 @@ def get_register_func(base_class: type, nickname: str) -> Callable:
     registry = _REGISTRIES.setdefault(base_class, {})
 
     def register(klass: type, name: str | None = None) -> type:
-        """Register a class under its lower-case name; a taken name is replaced, with a warning."""
+        """Register a class under its lower-case name; a taken name is replaced, with a ``UserWarning``."""
         if not issubclass(klass, base_class):
-            raise AssertionError(f"Can only register subclass of {base_class.__name__}")
-        key = (name or klass.__name__).lower()
-        if key in registry and registry[key] is not klass:
-            old = f"{registry[key].__module__}.{registry[key].__name__}"
-            warnings.warn(
-                f"New {nickname} {klass.__module__}.{klass.__name__} registered with name {key} is "
-                f"overriding existing {nickname} {old}",
-                UserWarning,
-                stacklevel=2,
-            )
+            raise AssertionError(f"{klass.__name__} is no subclass of {base_class.__name__}: it is no {nickname}")
+        key = (klass.__name__ if name is None else name).lower()
+        if registry.get(key, klass) is not klass:
+            old, new = _full_name(registry[key]), _full_name(klass)
+            warnings.warn(f"{nickname} {key!r} was {old} and is {new} from now on", UserWarning, stacklevel=2)
         registry[key] = klass
         return klass
 
@@ -58,7 +59,7 @@ def get_alias_func(base_class: type, nickname: str) -> Callable:
 
 
 def get_create_func(base_class: type, nickname: str) -> Callable:
-    """The function ``create(name or instance or JSON text, ...)``."""
+    """The function ``create(name or instance or JSON text, ...)``; what it cannot use is an ``AssertionError``."""
     registry = _REGISTRIES.setdefault(base_class, {})
 
     def create(*args: Any, **kwargs: Any) -> Any:
@@ -67,14 +68,15 @@ def get_create_func(base_class: type, nickname: str) -> Callable:
             name, args = args[0], args[1:]
         else:
             name = kwargs.pop(nickname)
+        ready = isinstance(name, base_class) or (isinstance(name, string_types) and name.startswith(("[", "{")))
+        if ready and (args or kwargs):
+            raise AssertionError(f"{nickname} {name} is complete: it takes no further arguments")
         if isinstance(name, base_class):
-            if args or kwargs:
-                raise AssertionError(f"{nickname} is already an instance. Additional arguments are invalid")
             return name
         if isinstance(name, dict):
             return create(**name)
-        if not isinstance(name, str):
-            raise AssertionError(f"{nickname} must be of string type, found {type(name)}")
+        if not isinstance(name, string_types):
+            raise AssertionError(f"{nickname} must be a name or an instance, found {type(name)}")
         if name.startswith("["):
             name, kwargs = json.loads(name)
             return create(name, **kwargs)
@@ -82,7 +84,7 @@ def get_create_func(base_class: type, nickname: str) -> Callable:
             return create(**json.loads(name))
         if name.lower() not in registry:
             known = ", ".join(sorted(registry))
-            raise AssertionError(f"{name} is not registered. Please register with {nickname}.register first (known: {known})")
+            raise AssertionError(f"there is no {nickname} {name!r} (there are {known}); register adds one")
         return registry[name.lower()](*args, **kwargs)
 
     return create

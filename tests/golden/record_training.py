@@ -1,0 +1,32 @@
+"""Record what the training parts answer with real MXNet: ``python tests/golden/record_training.py``, the oracle's interpreter.
+
+The results of ``tests/training_cases.py`` go to ``tests/golden/training.json``, one line a case.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+GOLDEN = os.path.join(ROOT, "tests", "golden", "training.json")
+
+
+def main() -> None:
+    sys.path[0] = ROOT
+    os.environ["OMP_NUM_THREADS"] = "1"
+    import mxnet as mx
+
+    from tests.training_cases import TABLES
+
+    lines = []
+    for table, cases in TABLES.items():
+        for name, case in cases.items():
+            lines.append("%s: %s" % (json.dumps("%s: %s" % (table, name)), json.dumps(case(mx))))  # noqa: UP031
+    with open(GOLDEN, "w", encoding="utf-8") as file:
+        file.write("{\n" + ",\n".join(lines) + "\n}\n")
+
+
+if __name__ == "__main__":
+    main()
