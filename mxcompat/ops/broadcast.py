@@ -59,7 +59,8 @@ def _broadcast_axis_shape(params: Params, ins: list, outs: list) -> tuple[list, 
         raise MXNetError(f"axis {params.axis} and size {params.size} must have the same length")
     shape = list(data)
     for axis, target in zip(params.axis, params.size):
-        axis = normalize_axis(axis, len(data))
+        if not 0 <= axis < len(data):  # Compat: negative axes are refused
+            raise MXNetError(f"axis: index = {axis} must be in range [0, {len(data)})")
         if data[axis] not in (1, -1):
             raise MXNetError(f"axis {axis} of {data} has size {data[axis]}; only axes of size 1 can be repeated")
         shape[axis] = target
@@ -77,7 +78,7 @@ def broadcast_axis(data, *, axis: Shape() = (), size: Shape() = ()):
 
 def _like_axes(params: Params, lhs: tuple, rhs: tuple) -> tuple[int, ...]:
     """The shape of ``broadcast_like``: all of rhs, or the named axes of it."""
-    if params.lhs_axes is None and params.rhs_axes is None:
+    if params.lhs_axes is None or params.rhs_axes is None:
         if len(lhs) != len(rhs):
             raise MXNetError(f"lhs {lhs} and rhs {rhs} must have the same rank")
         return tuple(rhs)

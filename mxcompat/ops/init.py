@@ -8,7 +8,7 @@ import math
 import torch
 
 from mxcompat.base import MXNetError
-from mxcompat.ops.dtypes import TORCH_BY_NAME, in_type, output_from, torch_dtype
+from mxcompat.ops.dtypes import TORCH_BY_NAME, in_type, output_from
 from mxcompat.ops.registry import register
 from mxcompat.ops.schema import Bool, Device, DType, Float, Int, NoEffect, Optional, OutputShape, Params, Shape, Str
 from mxcompat.ops.shape import merge, normalize_axis, size
@@ -33,27 +33,6 @@ def zeros(
 ):
     """An array of zeros."""
     return torch.zeros(created, dtype=TORCH_BY_NAME[dtype], device=device)
-
-
-def _coded_type(params: Params, ins: list, outs: list) -> tuple[list, list]:
-    return ins, [_by_code(params.dtype)]
-
-
-def _by_code(code: int) -> torch.dtype:
-    return torch_dtype(code) if code >= 0 else torch.float32
-
-
-@register("_zeros_without_dtype", infer_shape=created_shape, infer_type=_coded_type)
-def zeros_without_dtype(
-    *,
-    shape: Optional(Shape()) = None,
-    ctx: NoEffect(Str) = "",
-    dtype: Int = -1,
-    created: OutputShape,
-    device: Device = None,
-):
-    """An array of zeros; ``dtype`` is a file code, -1 means float32."""
-    return torch.zeros(created, dtype=_by_code(dtype), device=device)
 
 
 @register("_ones", infer_shape=created_shape, infer_type=output_from("dtype"))

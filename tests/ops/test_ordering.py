@@ -30,6 +30,8 @@ ROWS = [
     ],
     Row("argsort", {"data": DATA}, {"dtype": "int32"}, grad=False, exact=True),
     Bad("topk", {"data": (2, 3)}, {"k": 9}),
+    Bad("topk", {"data": (2, 3)}, {"k": 9, "ret_typ": "mask"}),
+    Bad("sort", {"data": (2, 3)}, dtype="float16"),
     Bad("topk", {"data": (2, 3)}, {"ret_typ": "all"}),
     Bad("sort", {"data": (2, 3)}, {"axis": 5}),
 ]

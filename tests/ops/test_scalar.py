@@ -36,6 +36,23 @@ ROWS = [
     ),
     Row("_internal._div_scalar", {"data": values([7, -7])}, {"scalar": 2}, dtype="int64", grad=False, exact=True),
     Row("_internal._plus_scalar", {"data": (2, 3)}, {"scalar": 0.5}, dtype="float16"),
+    *[
+        Row("_internal." + op, {"data": values([1, 2, 7, 100])}, {"scalar": s}, dtype=t, grad=False, exact=True)
+        for op in ("_plus_scalar", "_mul_scalar", "_greater_scalar", "_maximum_scalar")
+        for s, t in ((300.0, "uint8"), (-1.0, "uint8"), (1e10, "int32"))
+    ],
+    *[
+        Row("_internal." + op, {"data": values([0.1, 3.0, -2.5])}, {"scalar": s}, dtype="float16", exact=True)
+        for op in ("_mul_scalar", "_plus_scalar", "_minimum_scalar")
+        for s in (0.1, 1e10)
+    ],
+    Row(
+        "_internal._rdiv_scalar", {"data": values([3, -7, -1])}, {"scalar": 1e10}, dtype="int32", grad=False, exact=True
+    ),
+    Row("_internal._mod_scalar", {"data": values([1, 2, 100])}, {"scalar": -1}, dtype="uint8", grad=False, exact=True),
+    Bad(
+        "_internal._rdiv_scalar", {"data": values([0])}, {"scalar": 1}, match="zero", error="MXNetError", dtype="int32"
+    ),
     Bad("_internal._div_scalar", {"data": values([7])}, {"scalar": 0}, match="zero", error="MXNetError", dtype="int32"),
     Bad("_internal._plus_scalar", {"data": (2, 3)}, {"scalar": "one"}),
 ]
