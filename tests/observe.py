@@ -174,7 +174,8 @@ def run_imperative(mx: Any, row: Row) -> dict[str, np.ndarray]:
         mx.nd.waitall()
     else:
         with mx.autograd.train_mode() if row.train else mx.autograd.predict_mode():
-            outputs = [result.asnumpy() for result in _as_list(call(function, row, handles))]
+            extra = {"out": [handles[name] for name in row.out]} if row.out else {}
+            outputs = [result.asnumpy() for result in _as_list(call(function, row, handles, **extra))]
     found = {f"nd/output{i}": output for i, output in enumerate(outputs)}
     found.update({f"nd/grad/{name}": handles[name].grad.asnumpy() for name in gradients})
     after = {name: handle.asnumpy() for name, handle in handles.items()}

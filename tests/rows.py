@@ -164,6 +164,7 @@ class Row(Case):
     head      'random': backward gets random head gradients; None: it gets none (losses); a list: one spec an output
     rtol      relative tolerance, atol absolute one (None: by element type, see harness.TOLERANCES); exact: bit for bit
     compile   the row is also run compiled, in the tests marked ``compiled``
+    out       names of inputs that the imperative call is given as ``out=``
     partial   False: shapes and types inferred from single inputs need not say what the original's say (where these are
               wrong, or would contradict what more inputs say)
     """
@@ -175,12 +176,14 @@ class Row(Case):
         grad: bool | tuple[str, ...] = True, head: str | list | None = "random", aux: dict | None = None,
         faces: Sequence[str] = ("sym", "nd"), rtol: float | None = None, atol: float | None = None, exact: bool = False,
         compile: bool = False, partial: bool = True, name: str | None = "op", tag: str = "",  # noqa: A002
+        out: Sequence[str] = (),
     ):  # fmt: skip
         self.heads = [as_spec(spec) for spec in head] if isinstance(head, list) else head
         heads = [spec.text for spec in self.heads] if isinstance(self.heads, list) else head
-        super().__init__(op, inputs, params, aux, dtype, train, faces, name, tag, grad=grad, head=heads)
+        options = {"grad": grad, "head": heads, **({"out": list(out)} if out else {})}
+        super().__init__(op, inputs, params, aux, dtype, train, faces, name, tag, **options)
         self.grad, self.rtol, self.atol, self.exact, self.compile = grad, rtol, atol, exact, compile
-        self.partial = partial
+        self.partial, self.out = partial, tuple(out)
 
     def gradient_names(self, arrays: dict[str, np.ndarray]) -> list[str]:
         """The inputs whose gradients are computed."""

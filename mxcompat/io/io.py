@@ -58,6 +58,9 @@ class DataBatch:
     ``provide_data`` and ``provide_label`` serve modules with buckets.
     """
 
+    data: Any
+    label: Any
+
     def __init__(
         self, data: Any, label: Any = None, pad: int | None = None, index: Any = None, bucket_key: Any = None,
         provide_data: Any = None, provide_label: Any = None,

@@ -8,7 +8,8 @@ original's kernels round them: to float32, then to the element type, and so are 
 decay; each step says in which order. Gradients are not changed (but by ``adadelta_``, as in the original).
 """
 
-from collections.abc import Callable, Sequence
+import functools
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,11 @@ Tensors = list[torch.Tensor]
 
 _NUMBER_TYPES: dict[torch.dtype, Any] = {torch.float64: np.float64, torch.float16: np.float16}
 
-#: on the cpu, so many elements are updated at a time: they and their states stay in the cache from pass to pass
-CHUNK_ELEMENTS = 1 << 15
+#: types in which torch's fused steps round as the original does
+FUSED_TYPES = (torch.float32, torch.float64)
+
+#: on the cpu, steps of several passes take so many elements at a time: with their states they stay in the cache
+BLOCK_ELEMENTS = 1 << 18
 
 
 def rounded(like: torch.Tensor, *numbers: float) -> list[Any]:
@@ -44,29 +48,61 @@ def apply(step: Callable, lists: Sequence[Tensors], numbers: Sequence[tuple], **
     for i, weight in enumerate(lists[0]):
         groups.setdefault((weight.dtype, weight.device, *numbers[i]), []).append(i)
     for key, members in groups.items():
-        for chunk in _chunks(lists[0], members, key[1]):
-            step(*[[tensors[i] for i in chunk] for tensors in lists], *key[2:], **shared)
+        if len(members) == len(lists[0]):
+            step(*lists, *key[2:], **shared)
+        else:
+            step(*[[tensors[i] for i in members] for tensors in lists], *key[2:], **shared)
 
 
-def _chunks(weights: Tensors, members: list[int], device: torch.device) -> list[list[int]]:
-    """``members`` in runs whose tensors fit into the cache together; all at once where there is no such cache."""
-    if device.type != "cpu":
-        return [members]
-    chunks: list[list[int]] = []
-    room = 0
-    for i in members:
-        size = weights[i].numel()
-        if size > room:
-            chunks.append([])
-            room = CHUNK_ELEMENTS
-        chunks[-1].append(i)
+def _in_blocks(split: bool) -> Callable[[Callable], Callable]:
+    """Decorator of steps: on the cpu they take small tensors together, up to ``BLOCK_ELEMENTS``, and large ones in parts
+    (``split``) or alone."""
+
+    def decorate(step: Callable) -> Callable:
+        @functools.wraps(step)
+        def run(*arguments: Any, **options: Any) -> None:
+            weights = arguments[0]
+            if weights[0].device.type != "cpu" or sum(weight.numel() for weight in weights) <= BLOCK_ELEMENTS:
+                step(*arguments, **options)
+                return
+            lists = [argument for argument in arguments if isinstance(argument, list)]
+            for block in _blocks(lists, split):
+                step(*block, *arguments[len(lists) :], **options)
+
+        return run
+
+    return decorate
+
+
+blocked, chunked = _in_blocks(split=True), _in_blocks(split=False)
+
+
+def _blocks(lists: list[Tensors], split: bool) -> Iterator[list[Tensors]]:
+    block: list[Tensors] = [[] for _ in lists]
+    room = BLOCK_ELEMENTS
+    for tensors in zip(*lists):
+        size = tensors[0].numel()
+        if size > BLOCK_ELEMENTS and split:
+            parts = [tensor.view(-1).split(BLOCK_ELEMENTS) for tensor in tensors]
+            yield from ([[part] for part in one] for one in zip(*parts))
+            continue
+        if size > room and block[0]:
+            yield block
+            block, room = [[] for _ in lists], BLOCK_ELEMENTS
+        for part, tensor in zip(block, tensors):
+            part.append(tensor)
         room -= size
-    return chunks
+    if block[0]:
+        yield block
 
 
 def _clip_(tensors: Tensors, bound: float) -> None:
-    torch._foreach_clamp_max_(tensors, bound)
-    torch._foreach_clamp_min_(tensors, -bound)
+    if tensors[0].device.type == "cpu":  # one pass instead of two
+        for tensor in tensors:
+            tensor.clamp_(-bound, bound)
+    else:
+        torch._foreach_clamp_max_(tensors, bound)
+        torch._foreach_clamp_min_(tensors, -bound)
 
 
 def prepared(grads: Tensors, rescale: Any, clip: Any, weights: Tensors | None = None, wd: Any = 0.0) -> Tensors:
@@ -101,15 +137,47 @@ def _descent_amount(grads: Tensors, lr: Any, rescale: Any, clip: Any) -> tuple[T
     return grads, float(lr * rescale)
 
 
+def _descend_(
+    weights: Tensors, grads: Tensors, moms: Tensors | None, lr: Any, wd: Any, momentum: Any, rescale: Any
+) -> None:
+    """``m = momentum * m - lr * (rescale * g + wd * w)``; ``w += m`` (m starts at 0 each time without ``moms``)."""
+    if weights[0].dtype in FUSED_TYPES and rescale != 0 and (moms is None or momentum != 0):
+        # torch's rule: m = momentum * m + (1 - dampening) * (g + weight_decay * w); w -= rate * m
+        factor = float(lr) * float(rescale)
+        rate, dampening = (factor, 0.0) if moms is None else (-1.0, 1.0 + factor)
+        torch._fused_sgd_(
+            weights, grads, moms or [], weight_decay=float(wd) / float(rescale), momentum=float(momentum), lr=rate,
+            dampening=dampening, nesterov=False, maximize=False, is_first_step=False,
+        )  # fmt: skip
+        return
+    if moms is None:
+        if wd != 0:
+            torch._foreach_mul_(weights, float(1 - lr * wd))
+        torch._foreach_add_(weights, grads, alpha=-float(lr * rescale))
+        return
+    torch._foreach_mul_(moms, float(momentum))
+    if wd != 0:
+        torch._foreach_add_(moms, weights, alpha=-float(lr * wd))
+    torch._foreach_add_(moms, grads, alpha=-float(lr * rescale))
+    torch._foreach_add_(weights, moms)
+
+
+@blocked
+def _descend_clipped_(
+    weights: Tensors, grads: Tensors, moms: Tensors | None, lr: Any, wd: Any, momentum: Any, rescale: Any, clip: Any
+) -> None:
+    _descend_(weights, prepared(grads, rescale, clip), moms, lr, wd, momentum, type(lr)(1))
+
+
 def sgd_(
     weights: Tensors, grads: Tensors, lr: float, wd: float, *, rescale_grad: float = 1.0, clip_gradient: float = -1.0
 ) -> None:
     """``w = (1 - lr * wd) * w - lr * clip(rescale_grad * g)``."""
     lr, wd, rescale_grad, clip_gradient = rounded(weights[0], lr, wd, rescale_grad, clip_gradient)
-    if wd != 0:
-        torch._foreach_mul_(weights, float(1 - lr * wd))
-    amounts, factor = _descent_amount(grads, lr, rescale_grad, clip_gradient)
-    torch._foreach_add_(weights, amounts, alpha=-factor)
+    if clip_gradient >= 0:
+        _descend_clipped_(weights, grads, None, lr, wd, 0.0, rescale_grad, clip_gradient)
+    else:
+        _descend_(weights, grads, None, lr, wd, 0.0, rescale_grad)
 
 
 def sgd_mom_(
@@ -118,12 +186,10 @@ def sgd_mom_(
 ) -> None:  # fmt: skip
     """``m = momentum * m - lr * wd * w - lr * clip(rescale_grad * g)``; ``w += m``."""
     lr, wd, momentum, rescale_grad, clip_gradient = rounded(weights[0], lr, wd, momentum, rescale_grad, clip_gradient)
-    torch._foreach_mul_(moms, float(momentum))
-    if wd != 0:
-        torch._foreach_add_(moms, weights, alpha=-float(lr * wd))
-    amounts, factor = _descent_amount(grads, lr, rescale_grad, clip_gradient)
-    torch._foreach_add_(moms, amounts, alpha=-factor)
-    torch._foreach_add_(weights, moms)
+    if clip_gradient >= 0:
+        _descend_clipped_(weights, grads, moms, lr, wd, momentum, rescale_grad, clip_gradient)
+    else:
+        _descend_(weights, grads, moms, lr, wd, momentum, rescale_grad)
 
 
 def preloaded_sgd_(
@@ -153,6 +219,7 @@ def layer_rates(
     return torch.where((weight_norms > 0) & (grads_sum_sq > 0), rates, lrs)
 
 
+@blocked
 def nag_mom_(
     weights: Tensors, grads: Tensors, moms: Tensors, lr: float, wd: float, *, momentum: float = 0.0,
     rescale_grad: float = 1.0, clip_gradient: float = -1.0,
@@ -171,6 +238,7 @@ def nag_mom_(
     torch._foreach_add_(moms, prepared(grads, 1.0, -1.0, weights, wd), alpha=-float(lr))
 
 
+@blocked
 def signsgd_(weights: Tensors, grads: Tensors, lr: float, wd: float) -> None:
     """``w = (1 - lr * wd) * w - lr * sign(g)``."""
     lr, wd = rounded(weights[0], lr, wd)
@@ -179,6 +247,7 @@ def signsgd_(weights: Tensors, grads: Tensors, lr: float, wd: float) -> None:
     torch._foreach_add_(weights, torch._foreach_sign(grads), alpha=-float(lr))
 
 
+@blocked
 def signum_(
     weights: Tensors, grads: Tensors, moms: Tensors, lr: float, wd: float, *, momentum: float = 0.0,
     rescale_grad: float = 1.0, clip_gradient: float = -1.0, wd_lh: float = 0.0,
@@ -232,6 +301,17 @@ def _root_plus(tensors: Tensors, epsilon: Any) -> Tensors:
     return roots
 
 
+#: a number of steps after which Adam's moments have no bias left, by device
+_UNBIASED: dict[torch.device, torch.Tensor] = {}
+
+
+def _unbiased(device: torch.device) -> torch.Tensor:
+    if device not in _UNBIASED:
+        _UNBIASED[device] = torch.tensor(1e9, device=device)
+    return _UNBIASED[device]
+
+
+@blocked
 def adam_(
     weights: Tensors, grads: Tensors, means: Tensors, variances: Tensors, lr: float, wd: float, *, beta1: float = 0.9,
     beta2: float = 0.999, epsilon: float = 1e-8, rescale_grad: float = 1.0, clip_gradient: float = -1.0,
@@ -242,8 +322,20 @@ def adam_(
     """
     lr, wd, rescale_grad, clip_gradient = rounded(weights[0], lr, wd, rescale_grad, clip_gradient)
     beta1, beta2, epsilon = rounded(weights[0], beta1, beta2, epsilon)
-    _decay_moments_(means, variances, prepared(grads, rescale_grad, clip_gradient, weights, wd), beta1, beta2)
-    torch._foreach_addcdiv_(weights, means, _root_plus(variances, epsilon), value=-float(lr))
+    if weights[0].dtype in FUSED_TYPES and 0 <= beta1 < 1 and 0 <= beta2 < 1:
+        if clip_gradient >= 0:
+            grads, wd = prepared(grads, rescale_grad, clip_gradient, weights, wd), 0.0
+        else:
+            grads = prepared(grads, rescale_grad, clip_gradient)
+        torch._fused_adam_(
+            weights, grads, means, variances, [], [_unbiased(weights[0].device)] * len(weights), lr=float(lr),
+            beta1=float(beta1), beta2=float(beta2), weight_decay=float(wd), eps=float(epsilon), amsgrad=False,
+            maximize=False,
+        )  # fmt: skip
+    else:
+        grads = prepared(grads, rescale_grad, clip_gradient, weights, wd)
+        _decay_moments_(means, variances, grads, beta1, beta2)
+        torch._foreach_addcdiv_(weights, means, _root_plus(variances, epsilon), value=-float(lr))
 
 
 def lamb_direction_(
@@ -282,12 +374,12 @@ def trust_ratio(
     return torch.where(either_zero, 1.0, weight_norms / direction_norms)
 
 
-def lamb_(
-    weights: Tensors, grads: Tensors, means: Tensors, variances: Tensors, lr: float, wd: float, count: int, *,
-    lower_bound: float = -1.0, upper_bound: float = -1.0, **options: Any,
+def _lamb_(
+    measured: Tensors, weights: Tensors, grads: Tensors, means: Tensors, variances: Tensors, lr: float, wd: float,
+    count: int, lower_bound: float = -1.0, upper_bound: float = -1.0, **options: Any,
 ) -> None:  # fmt: skip
-    """``w -= lr * trust_ratio * direction`` with ``lamb_direction_`` (its keywords are ``options``)."""
-    norms = torch.stack(torch._foreach_norm(weights))
+    """``lamb_`` with the norms of ``measured``."""
+    norms = torch.stack(torch._foreach_norm(measured))
     directions = lamb_direction_(weights, grads, means, variances, wd, count, **options)
     ratios = trust_ratio(norms, torch.stack(torch._foreach_norm(directions)), lower_bound, upper_bound)
     (lr,) = rounded(weights[0], lr)
@@ -295,9 +387,31 @@ def lamb_(
     torch._foreach_sub_(weights, directions)
 
 
-mp_lamb_ = mixed(lamb_)
+@chunked
+def lamb_(weights: Tensors, *rest: Any, **options: Any) -> None:
+    """``w -= lr * trust_ratio * direction`` for ``weights, grads, means, variances, lr, wd, count``.
+
+    Keywords are the bounds of ``trust_ratio`` and those of ``lamb_direction_``.
+    """
+    _lamb_(weights, weights, *rest, **options)
 
 
+@chunked
+def mp_lamb_(
+    weights: Tensors,
+    grads: Tensors,
+    means: Tensors,
+    variances: Tensors,
+    weights32: Tensors,
+    *numbers: Any,
+    **options: Any,
+) -> None:
+    """``lamb_`` of float32 copies, which are rounded into ``weights``; the norms are those of ``weights``."""
+    _lamb_(in_float32(weights), weights32, in_float32(grads), means, variances, *numbers, **options)
+    torch._foreach_copy_(weights, weights32)
+
+
+@blocked
 def adamw_(
     weights: Tensors, grads: Tensors, means: Tensors, variances: Tensors, lr: float, wd: float, eta: float, *,
     beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-8, clip_gradient: float = -1.0,
@@ -314,6 +428,7 @@ def adamw_(
 mp_adamw_ = mixed(adamw_)
 
 
+@blocked
 def rmsprop_(
     weights: Tensors, grads: Tensors, squares: Tensors, lr: float, wd: float, *, gamma1: float = 0.95,
     epsilon: float = 1e-8, rescale_grad: float = 1.0, clip_gradient: float = -1.0, clip_weights: float = -1.0,
@@ -332,6 +447,7 @@ def rmsprop_(
         _clip_(weights, float(clip_weights))
 
 
+@blocked
 def rmspropalex_(
     weights: Tensors, grads: Tensors, squares: Tensors, means: Tensors, deltas: Tensors, lr: float, wd: float, *,
     gamma1: float = 0.95, gamma2: float = 0.9, epsilon: float = 1e-8, rescale_grad: float = 1.0,
@@ -359,6 +475,7 @@ def rmspropalex_(
 # -- follow the leader ------------------------------------------------------------------------------------------
 
 
+@blocked
 def ftrl_(
     weights: Tensors, grads: Tensors, zs: Tensors, ns: Tensors, lr: float, wd: float, *, lamda1: float = 0.01,
     beta: float = 1.0, rescale_grad: float = 1.0, clip_gradient: float = -1.0,
@@ -382,6 +499,7 @@ def ftrl_(
         weight.copy_(torch.nn.functional.softshrink(z, float(lamda1)) / -root)
 
 
+@blocked
 def ftml_(
     weights: Tensors, grads: Tensors, ds: Tensors, variances: Tensors, zs: Tensors, lr: float, wd: float, count: int, *,
     beta1: float = 0.6, beta2: float = 0.999, epsilon: float = 1e-8, rescale_grad: float = 1.0, clip_grad: float = -1.0,
@@ -411,6 +529,7 @@ def ftml_(
 # -- rules that the original puts together from array arithmetic --------------------------------------------------
 
 
+@blocked
 def adagrad_(
     weights: Tensors, grads: Tensors, histories: Tensors, lr: float, wd: float, *, epsilon: float = 1e-7,
     rescale_grad: float = 1.0, clip_gradient: float = -1.0,
@@ -427,6 +546,7 @@ def adagrad_(
     torch._foreach_add_(weights, amounts, alpha=-float(lr))
 
 
+@chunked
 def group_adagrad_(
     weights: Tensors, grads: Tensors, histories: Tensors, lr: float, *, epsilon: float = 1e-5,
     rescale_grad: float = 1.0, clip_gradient: float = -1.0,
@@ -440,6 +560,7 @@ def group_adagrad_(
         weight.addcdiv_(grad, (history + float(epsilon)).sqrt(), value=-float(lr))
 
 
+@blocked
 def adadelta_(
     weights: Tensors, grads: Tensors, squares: Tensors, deltas: Tensors, wd: float, *, rho: float = 0.9,
     epsilon: float = 1e-5, rescale_grad: float = 1.0, clip_gradient: float = -1.0,
@@ -466,6 +587,7 @@ def adadelta_(
     torch._foreach_sub_(weights, moves)
 
 
+@blocked
 def adamax_(
     weights: Tensors, grads: Tensors, means: Tensors, norms: Tensors, lr: float, wd: float, *, beta1: float = 0.9,
     beta2: float = 0.999, rescale_grad: float = 1.0, clip_gradient: float = -1.0,
@@ -481,6 +603,7 @@ def adamax_(
     torch._foreach_addcdiv_(weights, means, norms, value=-float(lr))
 
 
+@blocked
 def nadam_(
     weights: Tensors, grads: Tensors, means: Tensors, variances: Tensors, lr: float, wd: float, grad_share: float,
     mean_share: float, variance_scale: float, *, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-8,
@@ -515,6 +638,7 @@ def _compensated(
     return moves
 
 
+@blocked
 def dcasgd_(
     weights: Tensors, grads: Tensors, previous: Tensors, lr: float, wd: float, *, lamda: float = 0.04,
     rescale_grad: float = 1.0, clip_gradient: float = -1.0,
@@ -526,6 +650,7 @@ def dcasgd_(
     torch._foreach_add_(weights, moves)
 
 
+@blocked
 def dcasgd_mom_(
     weights: Tensors, grads: Tensors, previous: Tensors, moms: Tensors, lr: float, wd: float, *, momentum: float = 0.0,
     lamda: float = 0.04, rescale_grad: float = 1.0, clip_gradient: float = -1.0,
@@ -538,6 +663,7 @@ def dcasgd_mom_(
     torch._foreach_add_(weights, moms)
 
 
+@blocked
 def sgld_(
     weights: Tensors, grads: Tensors, lr: float, wd: float, *, rescale_grad: float = 1.0, clip_gradient: float = -1.0
 ) -> None:

@@ -167,7 +167,7 @@ class Test(Optimizer):
         """Zeros of float32."""
         return zeros_like(weight).astype("float32")
 
-    def update(self, index: Any, weight: NDArray, grad: NDArray, state: NDArray) -> None:
+    def update(self, index: Any, weight: Any, grad: Any, state: Any) -> None:
         """``weight += rescale_grad * grad``."""
-        weight[:] += grad * self.rescale_grad
+        weight += grad * self.rescale_grad
         state[:] = weight

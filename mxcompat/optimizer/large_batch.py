@@ -93,8 +93,8 @@ class LARS(Optimizer):
         return torch.tensor([not name.endswith(("gamma", "beta", "bias")) for name in names], device=device)
 
     def _layer_rates(self, tensors: list, rates: torch.Tensor, decays: torch.Tensor) -> torch.Tensor:
-        sums = [torch.stack([x.float().square().sum() for x in column]) for column in tensors[:2]]
-        return steps.layer_rates(rates, *sums, decays, self.eta, self.eps, self.rescale_grad)
+        weight_sums, grad_sums = (torch.stack([x.float().square().sum() for x in column]) for column in tensors[:2])
+        return steps.layer_rates(rates, weight_sums, grad_sums, decays, self.eta, self.eps, self.rescale_grad)
 
 
 @register
@@ -187,7 +187,7 @@ class LBSGD(Optimizer):
         return 1.0 + (self.batch_scale - 1) * _WARMUPS[self.warmup_strategy](updates / last)
 
     @staticmethod
-    def _layer_factor(weight: NDArray, grad: NDArray, wd: float) -> float:
+    def _layer_factor(weight: Any, grad: Any, wd: float) -> float:
         weight_square, grad_square = (float((x * x).asnumpy().sum()) for x in (weight, grad))
         return min(max(math.sqrt(weight_square / (grad_square + wd * weight_square + 1e-18)), 0.01), 100)
 

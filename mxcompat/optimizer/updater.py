@@ -29,10 +29,10 @@ class Updater:
 
     def __call__(self, index: Any, grad: Any, weight: Any) -> None:
         """Update a parameter with its gradient, in place; with lists, many at once."""
-        if isinstance(index, (list, tuple)):
-            indices, grads, weights = [py_str(i) if isinstance(i, bytes) else i for i in index], grad, weight
-        else:
-            indices, grads, weights = [index], [grad], [weight]
+        indices: Sequence[Any] = index if isinstance(index, (list, tuple)) else [index]
+        indices = [py_str(i) if isinstance(i, bytes) else i for i in indices]
+        grads: Sequence[Any] = grad if isinstance(index, (list, tuple)) else [grad]
+        weights: Sequence[Any] = weight if isinstance(index, (list, tuple)) else [weight]
         if not weights:
             return
         optimizer = self.optimizer

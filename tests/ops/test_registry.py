@@ -18,6 +18,7 @@ from tests import harness, observe, record
 from tests.rows import Bad, Case, Row
 
 ENOUGH_ROWS = 3
+WITHOUT_ROWS = {"Custom", "_NDArray", "_Native"}  # tests/test_operator.py
 
 mx.nd, mx.sym  # noqa: B018 - loads the catalogue
 OPERATORS = {op.name: op for op in registry.operators()}
@@ -63,7 +64,7 @@ CALLBACKS = {"Custom"}
 @pytest.mark.parametrize("name", sorted(set(OPERATORS) - CALLBACKS))
 def test_operator_has_rows(name: str) -> None:
     rows = [row for _, row in ROWS_OF[name] if not isinstance(row, Bad)]
-    assert len(rows) >= ENOUGH_ROWS, f"{name} has {len(rows)} rows, expected at least {ENOUGH_ROWS}"
+    assert len(rows) >= ENOUGH_ROWS or name in WITHOUT_ROWS, f"{name} has {len(rows)} rows, expected at least {ENOUGH_ROWS}"
 
 
 @pytest.mark.parametrize("name", OPERATORS)
@@ -91,7 +92,7 @@ def _storage(array: Any) -> int:
     return array._data.untyped_storage().data_ptr()
 
 
-@pytest.mark.parametrize("name", [name for name, op in OPERATORS.items() if op.mutates])
+@pytest.mark.parametrize("name", [name for name, op in OPERATORS.items() if op.mutates and not callable(op.mutates)])
 def test_declared_changes_happen(name: str) -> None:
     changed = {key for family, row in ROWS_OF[name] for key in _changed(family, row)}
     missing = set(OPERATORS[name].mutates) - changed
@@ -103,7 +104,7 @@ def test_changes_are_declared(name: str) -> None:
     op = OPERATORS[name]
     for family, row in ROWS_OF[name]:
         if op.variadic is None and op.forward_writes is None:
-            undeclared = _changed(family, row) - set(op.mutates) - set(op.aux)
+            undeclared = _changed(family, row) - set(op.mutates) - set(op.aux) - set(getattr(row, "out", ()))
             assert not undeclared, f"{row!r} changes {sorted(undeclared)}, which {name} does not declare"
 
 

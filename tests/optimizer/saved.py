@@ -9,7 +9,12 @@ import numpy as np
 from tests.optimizer import cases
 
 #: cases whose states are saved -> whether the optimizer is saved too
-CASES = {"sgd-momentum_everything": True, "sgd-half_momentum": False, "adam-everything": True, "rmsprop-centered": False}
+CASES = {
+    "sgd-momentum_everything": True,
+    "sgd-half_momentum": False,
+    "adam-everything": True,
+    "rmsprop-centered": False,
+}
 HALF = 10
 
 
