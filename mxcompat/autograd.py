@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from mxcompat.base import MXNetError
+from mxcompat.base import MXNetError, is_callback_error
 from mxcompat.ndarray.ndarray import NDArray, _mark, _wrap
 from mxcompat.scope import STATE
 
@@ -162,6 +162,8 @@ def _differentiate(
             tensors, leaves, given, retain_graph=retain, create_graph=create_graph, allow_unused=True
         )
     except RuntimeError as error:
+        if is_callback_error(error):
+            raise
         if "second time" in str(error):
             raise MXNetError(
                 "Cannot differentiate node because it is not in a computational graph. If you want to differentiate the "

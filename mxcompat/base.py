@@ -34,6 +34,16 @@ def _make_error(*args: Any) -> MXNetError:
 MXNetError.__module__ = "mxnet.base"
 
 
+def mark_callback_error(error: BaseException) -> None:
+    """Note that the user's own code raised this inside an operator."""
+    error.mx_callback = True  # type: ignore[attr-defined]
+
+
+def is_callback_error(error: BaseException) -> bool:
+    """Whether the user's own code raised this inside an operator: such errors pass as they are."""
+    return getattr(error, "mx_callback", False)
+
+
 class NotImplementedForSymbol(MXNetError):
     """Raised when a Symbol is used where only an NDArray has a value (truth value, ``asnumpy``, in-place arithmetic)."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -71,13 +71,30 @@ def _executor(
     for name, shape in zip(symbol.list_outputs(), out_shapes):
         if not is_known(shape):
             raise MXNetError(f"bind: the shape of output {name} does not follow from the arguments")
-    created = {}
+    created, instances = {}, {}
     for node in topological(symbol._heads):
         if node.op is not None and node.op.takes_shape:
             created[id(node)] = shapes[id(node)][0]
             if not is_known(created[id(node)]):
                 raise MXNetError(f"bind: the shape of {node.name} does not follow from what uses it")
-    return Executor(symbol, ctx, args, grads, requests, aux, out_shapes, out_types, group2ctx, created)
+        elif node.op is not None and node.op.instantiate is not None:
+            instances[id(node)] = _instance(node, ctx, shapes, types)
+    return Executor(symbol, ctx, args, grads, requests, aux, out_shapes, out_types, group2ctx, created, instances)
+
+
+def _instance(node: Node, ctx: Context, shapes: dict, types: dict) -> Callable:
+    """What a node with state of its own runs in this executor."""
+    assert node.op is not None
+    assert node.op.instantiate is not None
+    entries = [*node.inputs, *((node, i) for i in range(node.num_outputs()))]
+    known_shapes = [shapes[id(child)][index] for child, index in entries]
+    known_types = [types[id(child)][index] or torch.float32 for child, index in entries]
+    if not all(is_known(shape) for shape in known_shapes):
+        raise MXNetError(f"bind: not all shapes of {node.name} follow from the arguments, found {known_shapes}")
+    count = len(node.inputs)
+    return node.op.instantiate(
+        node.params, ctx, known_shapes[:count], known_types[:count], known_shapes[count:], known_types[count:]
+    )
 
 
 def _arrays(what: str, given: Any, nodes: Sequence[Node], allow_missing: bool) -> list:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from mxcompat.base import MXNetError
+from mxcompat.base import MXNetError, is_callback_error
 from mxcompat.context import Context, torch_device
 from mxcompat.graph import compile as policy
 from mxcompat.graph.lower import Lowered, lower
@@ -57,8 +57,10 @@ class Executor:
         output_types: Sequence[torch.dtype],
         group2ctx: dict[str, Context] | None = None,
         created: Mapping[int, tuple] | None = None,
+        instances: Mapping[int, Callable] | None = None,
     ):
-        self._symbol, self._ctx, self._group2ctx, self._created = symbol, ctx, group2ctx, created
+        self._symbol, self._ctx, self._group2ctx = symbol, ctx, group2ctx
+        self._created, self._instances = created, instances
         self._heads = list(symbol._heads)
         arguments, auxiliary = symbol._variables()
         self._variables = [*arguments, *auxiliary]
@@ -74,7 +76,6 @@ class Executor:
         self._losses = [node.op is not None and node.op.is_loss(node.params) for node, _ in self._heads]
         self._policy = policy.policy()
         self._modes: dict[bool, _Mode] = {}
-        self._kept: dict[int, dict] = {}  # what instances of nodes keep (custom operators)
         self._call: _Call | None = None
         self._monitor: tuple[Callable, bool] | None = None
         self.outputs = self._output_handles(output_shapes, output_types)
@@ -153,7 +154,7 @@ class Executor:
         if self._wanted:
             for position, number in mode.lowered.forward_writes:
                 self._inputs[position]._data.fill_(number)
-        if is_train and self._wanted:
+        if self._wanted and (is_train or self._instances):  # a callback must not run again for a backward
             self._tape(call, mode)
             values: Sequence[torch.Tensor] = call.outputs or ()
         else:
@@ -179,8 +180,9 @@ class Executor:
     def _mode(self, is_train: bool) -> _Mode:
         mode = self._modes.get(is_train)
         if mode is None:
+            wanted = set(self._wanted)
             lowered = lower(
-                self._heads, self._variables, set(self._wanted), is_train, self._device, self._created, self._kept
+                self._heads, self._variables, wanted, is_train, self._device, self._created, self._instances
             )
             runner = policy.Runner(lowered.module, lowered.operators, lowered.traceable, self._policy)
             mode = self._modes[is_train] = _Mode(lowered, runner)
@@ -194,7 +196,7 @@ class Executor:
         except MXNetError:
             raise
         except (RuntimeError, IndexError, ValueError) as error:
-            if getattr(error, "mx_callback", False):
+            if is_callback_error(error):
                 raise
             raise MXNetError(f"forward of {self._symbol.name or self._output_names}: {error}") from error
 
@@ -263,7 +265,7 @@ class Executor:
                     seed = _Seed.apply(given, *outputs)
                 gradients = torch.autograd.grad(seed, call.leaves, retain_graph=True, allow_unused=True)
             except RuntimeError as error:
-                if getattr(error, "mx_callback", False):
+                if is_callback_error(error):
                     raise
                 raise MXNetError(f"backward of {self._symbol.name or self._output_names}: {error}") from error
         self._write_gradients(gradients, [head for _, head in pairs], call)

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import fx
 
+from mxcompat.ops.schema import Params
 from mxcompat.symbol.node import Entry, Node, topological
 
 
@@ -51,14 +53,13 @@ def lower(
     is_train: bool,
     device: torch.device,
     created: Mapping[int, tuple] | None = None,
-    kept: dict[int, dict] | None = None,
+    instances: Mapping[int, Callable] | None = None,
 ) -> Lowered:
     """The graph of ``heads``; ``variables`` are its inputs in order, ``with_gradient`` the positions that get gradients.
 
-    ``created`` has the inferred shapes of the nodes (by id) that create arrays; ``kept`` what instances of nodes (by id)
-    keep for all graphs of one executor.
+    ``created`` has the inferred shapes of the nodes (by id) that create arrays, ``instances`` the callables of the nodes
+    (by id) that have state of their own (``Operator.instantiate``).
     """
-    kept = {} if kept is None else kept
     graph = fx.Graph()
     order = topological(heads)
     values: dict[tuple[int, int], fx.Node] = {}
@@ -74,7 +75,9 @@ def lower(
     for node in order:
         if node.op is None:
             continue
-        tail = _add_node(graph, node, values, is_train, device, (created or {}).get(id(node)), kept)
+        kwargs = _keywords(node, is_train, device, (created or {}).get(id(node)))
+        target = (instances or {}).get(id(node), node.op.target)
+        tail = _add_node(graph, node, values, target, kwargs, is_train)
         if id(node) not in wanted:
             continue
         if node.op.commit is not None and is_train:
@@ -103,21 +106,25 @@ def _legal(name: str, index: int) -> str:
     return text if re.match(r"[A-Za-z_]", text) else f"input_{index}_{text}"
 
 
+def _keywords(node: Node, is_train: bool, device: torch.device, shape: tuple | None) -> dict[str, Any]:
+    op = node.op
+    assert op is not None
+    params = node.params if op.instantiate is None else Params()  # an instance has its parameters already
+    return op.call_arguments(params, is_train, device, shape, explicit=True)
+
+
 def _add_node(
     graph: fx.Graph,
     node: Node,
     values: dict,
+    target: Callable,
+    kwargs: dict[str, Any],
     is_train: bool,
-    device: torch.device,
-    shape: tuple | None,
-    kept: dict[int, dict],
 ) -> fx.Node:
     """Add the call of one node and the selection of its outputs; returns the call itself sliced to its statistics."""
     op = node.op
     assert op is not None
     args = tuple(values[id(child), index] for child, index in node.inputs)
-    kwargs = op.call_arguments(node.params, is_train, device, shape, explicit=True)
-    target = op.target if op.instantiate is None else op.instantiate(node.params, kept.setdefault(id(node), {}))
     call = graph.create_node("call_function", target, args, kwargs, name=_legal(node.name, 0))
     call.meta.update(mxnet_name=node.name, operator=op.name)
     count = node.num_outputs()

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from mxcompat.base import MXNetError
+from mxcompat.base import MXNetError, is_callback_error
 from mxcompat.context import Context, current_context, torch_device
 from mxcompat.ops.dtypes import NAME_BY_TORCH
 from mxcompat.ops.schema import Operator, Params
@@ -49,11 +49,15 @@ def invoke(op: Operator, inputs: Sequence[Any], given: dict[str, Any], out: Any 
     tensors = [x._data for x in inputs]
     device = torch_device(context) if op.takes_device else None
     is_train = STATE.training
-    _validate(op, params, tensors)
+    instance = None
+    if op.instantiate is None:
+        _validate(op, params, tensors)
+    else:
+        instance = _instance(op, params, tensors, context)
     recorded = STATE.recording and any(x._tape is not None for x in inputs)
     if recorded:
         tensors = [x._data if x._tape is None else x._tape for x in inputs]
-    results = run(op, params, tensors, is_train, device, grad=recorded)
+    results = run(op, params, tensors, is_train, device, grad=recorded, instance=instance)
     count = op.num_outputs(params)
     values = results[:count]
     mutated = op.mutated_names(params)
@@ -75,23 +79,36 @@ def invoke(op: Operator, inputs: Sequence[Any], given: dict[str, Any], out: Any 
 
 
 def run(
-    op: Operator, params: Params, tensors: Sequence[torch.Tensor], is_train: bool, device: Any, *, grad: bool
+    op: Operator,
+    params: Params,
+    tensors: Sequence[torch.Tensor],
+    is_train: bool,
+    device: Any,
+    *,
+    grad: bool,
+    instance: Callable | None = None,
 ) -> list:
-    """Call the operator's function eagerly, with its value checks; torch's own failures become ``MXNetError``."""
+    """Call the operator's function, or its instance, eagerly and with its value checks.
+
+    torch's own failures become ``MXNetError``; what a user's callback raises passes.
+    """
     try:
         if op.check is not None and all(t.device.type == "cpu" for t in tensors):
             op.check(params, *tensors)
         shape = _created_shape(op, params) if op.takes_shape else None
-        kwargs = op.call_arguments(params, is_train, device, shape)
+        kwargs = op.call_arguments(params if instance is None else Params(), is_train, device, shape)
+        function = instance or op.fn
         if grad:
             with torch.enable_grad():
-                result = op.fn(*tensors, **kwargs)
+                result = function(*tensors, **kwargs)
         else:  # nothing here requires a gradient, so nothing is taped
-            result = op.fn(*tensors, **kwargs)
+            result = function(*tensors, **kwargs)
     except MXNetError as error:
+        if is_callback_error(error):
+            raise
         raise MXNetError(f"{op.name}: {error}") from None
     except (RuntimeError, IndexError, ValueError, TypeError) as error:
-        if getattr(error, "mx_callback", False):
+        if is_callback_error(error):
             raise
         raise MXNetError(f"{op.name}({_describe(tensors)}): {error}") from error
     return list(result) if isinstance(result, (tuple, list)) else [result]
@@ -130,6 +147,17 @@ def _validate(op: Operator, params: Params, tensors: Sequence[torch.Tensor]) -> 
     op.infer_type(params, [t.dtype for t in tensors], outputs)
     if len(op.accepted) < 1024:
         op.accepted[key] = params
+
+
+def _instance(op: Operator, params: Params, tensors: Sequence[torch.Tensor], context: Context) -> Callable:
+    """What this one call of an operator with state of its own runs."""
+    assert op.instantiate is not None
+    blank = [None] * op.num_outputs(params)
+    ins, outs = op.infer_shape(params, [tuple(t.shape) for t in tensors], blank)
+    in_types, out_types = op.infer_type(params, [t.dtype for t in tensors], blank)
+    if not all(map(is_known, outs)) or None in out_types:
+        raise MXNetError(f"Operator {op.name}: the shapes {outs} and types {out_types} of the outputs are not known")
+    return op.instantiate(params, context, ins, in_types, outs, out_types)
 
 
 def _describe(tensors: Sequence[torch.Tensor]) -> str:

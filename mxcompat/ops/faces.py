@@ -51,7 +51,7 @@ def docstring(op: Operator, kind: str) -> str:
     """The operator's text, then its inputs (of class ``kind``) and parameters with kind and default."""
     lines = [op.doc, "", "Parameters", "----------"]
     if op.variadic is not None:
-        lines.append(f"data : {kind}, any number of them (`{op.variadic}`)")
+        lines.append(f"data : {kind}, any number of them" + (f" (`{op.variadic}`)" if op.variadic else ""))
     else:
         lines += [f"{name} : {kind}" + (" (auxiliary state)" if name in op.aux else "") for name in op.inputs]
     for param in op.params.values():

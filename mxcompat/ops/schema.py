@@ -289,7 +289,8 @@ class Operator:
     new value for each input named in ``mutates``, then, in training mode, the batch statistics that ``commit`` needs.
 
     inputs           names of tensor inputs, auxiliary states included; ``variadic`` names the parameter that counts
-                     them where their number is free (``num_args``); ``counts_itself``: it is filled in when not given
+                     them where their number is free (``num_args``, or '' when none does); ``counts_itself``: it is
+                     filled in when not given
     active           ``active(params)`` -> names of the inputs this node really has
     aux              names of the inputs that are auxiliary states
     outputs          how many outputs, hidden ones included: int or ``f(params)``
@@ -309,7 +310,10 @@ class Operator:
     symbolic         False: exists imperatively only
     stops_gradient   its gradients are all zero, and nothing behind it is differentiated through it
     no_gradient      inputs for which a gradient cannot be asked (MXNetError)
-    instantiate      ``f(params, kept)`` -> the callable of one node of one executor, which keeps its state in ``kept``
+    open_params      keywords that are no parameters are kept, as text
+    prepare          ``f(params)`` -> the parsed parameters of one node or one imperative call, shared with no other
+    instantiate      ``f(params, context, in_shapes, in_types, out_shapes, out_types)`` -> ``f(*tensors, is_train=)``, what
+                     one node of one executor, or one imperative call, runs instead of ``fn``; made at bind
     hint             stem of automatic names (default: lower-case name)
     """
 
@@ -342,7 +346,8 @@ class Operator:
         variable_attributes: dict[str, dict[str, str]] | None = None,
         hint: str | None = None,
         open_params: bool = False,
-        instantiate: Callable[[Params, dict], Callable] | None = None,
+        prepare: Callable[[Params], Params] | None = None,
+        instantiate: Callable[..., Callable] | None = None,
     ):
         self.name, self.fn, self.aliases = name, fn, tuple(aliases)
         self.doc = inspect.getdoc(fn) or ""
@@ -356,7 +361,7 @@ class Operator:
         self.symbolic, self.no_gradient, self.hint = symbolic, tuple(no_gradient), hint or name.lower()
         self.stops_gradient = stops_gradient
         self.variable_attributes = variable_attributes or {}
-        self.open_params, self.instantiate = open_params, instantiate
+        self.open_params, self.prepare, self.instantiate = open_params, prepare, instantiate
         self.inputs, self.params, filled = _read_signature(fn, variadic)
         self.takes_mode, self.takes_device = filled.get(TrainMode, ""), filled.get(Device, "")
         self.takes_shape = filled.get(OutputShape, "")
@@ -380,6 +385,8 @@ class Operator:
 
         Raises ``MXNetError`` naming operator, node and parameter for unknown, missing or ill-formed ones.
         """
+        if self.prepare is not None:
+            return self.prepare(self._parse(given, node))
         try:
             key = tuple((name, type(value), value) for name, value in given.items())
             return self._parsed[key]
@@ -397,7 +404,7 @@ class Operator:
             param = self.params.get(name)
             if param is None:
                 if self.open_params:
-                    values[name] = value
+                    values[name] = attribute_text(value)
                 elif not self.lenient:
                     known = ", ".join(self.params) or "none"
                     raise MXNetError(f"{self.label(node)}: unknown parameter {name!r} (known: {known})")
@@ -464,14 +471,14 @@ class Operator:
         try:
             return self._infer_shape(params, ins, outs)
         except MXNetError as error:
-            raise MXNetError(f"Error in operator {node or self.name}: {self.label(node)}: {error}") from None
+            raise MXNetError(f"Error in operator {node or self.name}: {self.label(node)}: {error}") from error.__cause__
 
     def infer_type(self, params: Params, ins: list, outs: list, node: str = "") -> tuple[list, list]:
         """Refined input and output types; a contradiction raises ``MXNetError`` naming operator and node."""
         try:
             return self._infer_type(params, ins, outs)
         except MXNetError as error:
-            raise MXNetError(f"Error in operator {node or self.name}: {self.label(node)}: {error}") from None
+            raise MXNetError(f"Error in operator {node or self.name}: {self.label(node)}: {error}") from error.__cause__
 
     def call_arguments(
         self, params: Params, is_train: bool, device: Any, shape: tuple | None = None, *, explicit: bool = False

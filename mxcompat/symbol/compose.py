@@ -47,7 +47,7 @@ def make_node(
         entry if entry is not None else (_missing_variable(op, node_name, slot, attrs), 0)
         for slot, entry in zip(slots, entries)
     ]
-    return Node(op, node_name, attrs, filled)
+    return Node(op, node_name, attrs, filled, params=parsed)
 
 
 def _missing_variable(op: Operator, node_name: str, slot: str, attrs: dict[str, str]) -> Node:

@@ -27,11 +27,12 @@ class Node:
         attrs: dict[str, str],
         inputs: Sequence[Entry] = (),
         input_versions: Sequence[int] | None = None,
+        params: Params | None = None,
     ):
         self.op, self.name, self.attrs, self.inputs = op, name, attrs, tuple(inputs)
         self.version = 0
         self.subgraphs: tuple = ()
-        self._params: tuple[int, Params] | None = None
+        self._params = params
         self.mutations = 0
         self.input_versions = tuple(input_versions) if input_versions is not None else self._read_versions()
 
@@ -41,16 +42,18 @@ class Node:
     @property
     def params(self) -> Params:
         """The operator's parsed parameters."""
-        if self._params is None or self._params[0] != self.version:
+        if self._params is None:
             assert self.op is not None
             given = {key: value for key, value in self.attrs.items() if not is_user_attribute(key)}
-            self._params = (self.version, self.op.parse(given, self.name))
-        return self._params[1]
+            self._params = self.op.parse(given, self.name)
+        return self._params
 
     def set_attribute(self, key: str, value: str) -> None:
         """Write one attribute."""
         self.attrs[key] = value
         self.version += 1
+        if not is_user_attribute(key):
+            self._params = None
 
     def _read_versions(self) -> tuple[int, ...]:
         """Count this node's own changes of its auxiliary states, and note the counts."""
@@ -131,7 +134,8 @@ def copy_graph(heads: Sequence[Entry], replace: dict[int, Entry] | None = None) 
     for node in topological(heads):
         if id(node) in replace:
             continue
-        copy = Node(node.op, node.name, dict(node.attrs), [moved(entry) for entry in node.inputs], node.input_versions)
+        inputs = [moved(entry) for entry in node.inputs]
+        copy = Node(node.op, node.name, dict(node.attrs), inputs, node.input_versions, node._params)
         copy.mutations = node.mutations
         copy.subgraphs = node.subgraphs
         copies[id(node)] = copy

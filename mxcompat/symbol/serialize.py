@@ -98,7 +98,7 @@ def without_amp_cast(heads: Sequence[Entry]) -> list[Entry]:
 
     for node in order:
         copy = copies[id(node)] = Node(
-            node.op, node.name, dict(node.attrs), [moved(e) for e in node.inputs], node.input_versions
+            node.op, node.name, dict(node.attrs), [moved(e) for e in node.inputs], node.input_versions, node._params
         )
         copy.subgraphs = node.subgraphs
         if node.op is not None and node.op.name in ("amp_cast", "amp_multicast"):
