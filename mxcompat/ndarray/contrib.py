@@ -1,3 +1,6 @@
 """Contributed operators (generated from the catalogue)."""
 
-__all__: list[str] = []
+from mxcompat.ndarray.updates import *  # noqa: F403
+from mxcompat.ndarray.updates import __all__ as _updates
+
+__all__: list[str] = [*_updates]  # noqa: PLE0604

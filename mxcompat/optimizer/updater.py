@@ -37,7 +37,7 @@ class Updater:
             return
         optimizer = self.optimizer
         optimizer._set_current_context(weights[0].context.device_id)
-        states = [self._state(i, array) for i, array in zip(indices, weights)]
+        states: Sequence[Any] = [self._state(i, array) for i, array in zip(indices, weights)]
         rule = _rule(type(optimizer)) if optimizer.aggregate_num > 0 or len(indices) > 1 else "update"
         if rule == "_update_list":
             if optimizer.aggregate_num > 0:
