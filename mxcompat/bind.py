@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 
 from mxcompat.base import MXNetError
@@ -196,27 +197,43 @@ def _inferred(symbol: Symbol, given_shapes: dict[str, Any], type_dict: dict[str,
     types = infer.infer_types(order, {id(n): torch_dtype(type_dict[n.name]) for n in variables if n.name in type_dict})
     if any(types[id(n)][0] is None for n in variables):
         # Compat: what no given type decides is float32, starting with the inputs
+        followers = _followers(order)
         open_types = {
-            id(n): types[id(n)][0] or torch.float32 for n in variables if types[id(n)][0] or not _has_default(n, order)
+            id(n): types[id(n)][0] or torch.float32 for n in variables if types[id(n)][0] or id(n) not in followers
         }
         types = infer.infer_types(order, open_types)
         types.update({id(n): [types[id(n)][0] or torch.float32] for n in variables})
     return shapes, types
 
 
-def _has_default(variable: Node, order: Sequence[Node]) -> bool:
-    """Whether another input of the variable's first consumer decides its type (parameters follow the data)."""
+def _followers(order: Sequence[Node]) -> set[int]:
+    """The nodes (by id) that are not the first input of their first consumer: parameters, whose type follows the data."""
+    first_use: dict[int, int] = {}
     for node in order:
         for position, (child, _) in enumerate(node.inputs):
-            if child is variable:
-                return position > 0
-    return False
+            first_use.setdefault(id(child), position)
+    return {key for key, position in first_use.items() if position > 0}
 
 
 def _shape(name: str, shape: Any) -> tuple:
     if not isinstance(shape, (tuple, list)):
         raise MXNetError(f"{name}: expected a shape tuple, found {shape!r}")
     return tuple(shape)
+
+
+#: from this many bytes on, zeros come from the system's zeroed pages, which cost nothing until they are used
+LAZY_BYTES = 1 << 20
+_ALIGNMENT = 64
+
+
+def _zeros(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> torch.Tensor:
+    """A tensor of zeros; large ones on the cpu are not touched before their first use, so that binding stays cheap."""
+    nbytes = size(shape) * dtype.itemsize
+    if device.type != "cpu" or nbytes < LAZY_BYTES:
+        return torch.zeros(shape, dtype=dtype, device=device)
+    memory = torch.from_numpy(np.zeros(nbytes + _ALIGNMENT, np.uint8))
+    start = -memory.data_ptr() % _ALIGNMENT
+    return memory[start : start + nbytes].view(dtype).view(shape)
 
 
 class _Allocator:
@@ -243,7 +260,7 @@ class _Allocator:
     def _new(self, node: Node) -> NDArray:
         context = self.group2ctx.get(node.attrs.get("__ctx_group__", ""), self.ctx)
         dtype = self.types[id(node)][0] or torch.float32
-        return _wrap(torch.zeros(self.shapes[id(node)][0], dtype=dtype, device=torch_device(context)), context)
+        return _wrap(_zeros(self.shapes[id(node)][0], dtype, torch_device(context)), context)
 
     def _fits(self, node: Node, array: NDArray | None) -> bool:
         dtype = self.types[id(node)][0] or torch.float32
