@@ -73,7 +73,7 @@ class Speedometer:
     def __init__(self, batch_size: int, frequent: int = 50, auto_reset: bool = True):
         self.batch_size, self.frequent, self.auto_reset = batch_size, frequent, auto_reset
         self.init = False
-        self.tic = 0.0
+        self.tic: float = 0
         self.last_count = 0
 
     def __call__(self, param: Any) -> None:

@@ -16,7 +16,18 @@ from mxcompat import random, registry
 from mxcompat.base import string_types
 from mxcompat.ndarray import NDArray, load, norm
 
-__all__ = ["Bilinear", "Constant", "FusedRNN", "InitDesc", "Initializer", "LSTMBias", "Load", "MSRAPrelu", "Mixed", "Normal"]
+__all__ = [
+    "Bilinear",
+    "Constant",
+    "FusedRNN",
+    "InitDesc",
+    "Initializer",
+    "LSTMBias",
+    "Load",
+    "MSRAPrelu",
+    "Mixed",
+    "Normal",
+]
 __all__ += ["One", "Orthogonal", "Uniform", "Xavier", "Zero", "register"]
 
 
@@ -410,7 +421,13 @@ class FusedRNN(Initializer):
     """
 
     def __init__(
-        self, init: Any, num_hidden: int, num_layers: int, mode: str, bidirectional: bool = False, forget_bias: float = 1.0
+        self,
+        init: Any,
+        num_hidden: int,
+        num_layers: int,
+        mode: str,
+        bidirectional: bool = False,
+        forget_bias: float = 1.0,
     ):
         if isinstance(init, string_types):
             init = create(init)

@@ -10,9 +10,20 @@ from typing import Any
 import numpy
 
 from mxcompat import registry
+from mxcompat.base import numeric_types, string_types
 from mxcompat.ndarray import NDArray
 
-__all__ = ["Accuracy", "Caffe", "CompositeEvalMetric", "CrossEntropy", "CustomMetric", "EvalMetric", "F1", "Loss", "MAE"]
+__all__ = [
+    "Accuracy",
+    "Caffe",
+    "CompositeEvalMetric",
+    "CrossEntropy",
+    "CustomMetric",
+    "EvalMetric",
+    "F1",
+    "Loss",
+    "MAE",
+]
 __all__ += ["MCC", "MSE", "NegativeLogLikelihood", "PCC", "PearsonCorrelation", "Perplexity", "RMSE", "TopKAccuracy"]
 __all__ += ["Torch", "check_label_shapes", "create", "np", "register"]
 
@@ -32,15 +43,21 @@ def _numpy(array: Any) -> numpy.ndarray:
     return array.asnumpy() if hasattr(array, "asnumpy") else numpy.asarray(array)
 
 
-def _ratio(total: Any, count: Any) -> float:
-    return float(total) / float(count) if count else float("nan")
+def _ratio(total: Any, count: Any) -> Any:
+    """``total / count``, nan without a count; a NumPy number becomes a Python number, which prints alike in NumPy 1 and 2."""
+    value = total / count if count else float("nan")
+    return value.item() if isinstance(value, numpy.generic) else value
 
 
 class EvalMetric:
     """Base class: a sum and a number of instances, since the last ``reset`` and since ``reset_local``."""
 
     def __init__(
-        self, name: Any, output_names: Sequence[str] | None = None, label_names: Sequence[str] | None = None, **kwargs: Any
+        self,
+        name: Any,
+        output_names: Sequence[str] | None = None,
+        label_names: Sequence[str] | None = None,
+        **kwargs: Any,
     ):
         self.name = str(name)
         self.output_names, self.label_names = output_names, label_names
@@ -67,7 +84,7 @@ class EvalMetric:
 
     def update(self, labels: Any, preds: Any) -> None:
         """Take in one batch: lists of labels and predictions."""
-        raise TypeError(f"{type(self).__name__} must define update")
+        raise NotImplementedError(f"{type(self).__name__} must define update")
 
     def _add(self, total: Any, count: Any) -> None:
         """Add to the sums and to the numbers of instances, local and global."""
@@ -134,9 +151,7 @@ def create(metric: Any, *args: Any, **kwargs: Any) -> EvalMetric:
 class CompositeEvalMetric(EvalMetric):
     """Several metrics as one: names and values are lists."""
 
-    def __init__(
-        self, metrics: Any = None, name: str = "composite", output_names: Any = None, label_names: Any = None
-    ):
+    def __init__(self, metrics: Any = None, name: str = "composite", output_names: Any = None, label_names: Any = None):
         super().__init__(name, output_names, label_names, has_global_stats=True)
         self.metrics = [create(metric) for metric in metrics or []]
 
@@ -145,10 +160,12 @@ class CompositeEvalMetric(EvalMetric):
         self.metrics.append(create(metric))
 
     def get_metric(self, index: int) -> Any:
-        """The metric at a place."""
-        if 0 <= index < len(self.metrics):
+        """The metric at a place; a ``ValueError`` (returned) where there is none."""
+        try:
             return self.metrics[index]
-        return ValueError(f"Metric index {index} is out of range 0 and {len(self.metrics)}")
+        except IndexError:
+            # Compat: the error is returned, not raised
+            return ValueError(f"there is no metric {index}, only {len(self.metrics)} metrics")
 
     def update_dict(self, labels: dict[str, Any], preds: dict[str, Any]) -> None:  # type: ignore[override]
         if self.label_names is not None:
@@ -174,8 +191,8 @@ class CompositeEvalMetric(EvalMetric):
         names: list = []
         values: list = []
         for name, value in results:
-            names.extend([name] if isinstance(name, str) else name)
-            values.extend([value] if isinstance(value, (float, int, numpy.generic)) else value)
+            names.extend([name] if isinstance(name, string_types) else name)
+            values.extend([value] if isinstance(value, numeric_types) else value)
         return names, values
 
     def get(self) -> tuple[Any, Any]:
@@ -215,9 +232,7 @@ class Accuracy(EvalMetric):
 class TopKAccuracy(EvalMetric):
     """The share of labels among the ``top_k`` largest predictions."""
 
-    def __init__(
-        self, top_k: int = 1, name: str = "top_k_accuracy", output_names: Any = None, label_names: Any = None
-    ):
+    def __init__(self, top_k: int = 1, name: str = "top_k_accuracy", output_names: Any = None, label_names: Any = None):
         super().__init__(name, output_names, label_names, top_k=top_k, has_global_stats=True)
         if top_k <= 1:
             raise AssertionError("Please use Accuracy if top_k is no more than 1")
@@ -227,77 +242,108 @@ class TopKAccuracy(EvalMetric):
     def update(self, labels: Any, preds: Any) -> None:
         labels, preds = check_label_shapes(labels, preds, True)
         for label, pred in zip(labels, preds):
-            label, pred = _numpy(label).astype("int32"), _numpy(pred).astype("float32")
+            label, pred = _numpy(label).astype("int32").ravel(), _numpy(pred).astype("float32")
             if pred.ndim > 2:
-                raise AssertionError("Predictions should be no more than 2 dims")
-            check_label_shapes(label, pred)
-            if pred.ndim == 1:
-                self._add(int((numpy.argsort(pred, kind="stable") == label).sum()), len(label))
-                continue
-            count = min(self.top_k, pred.shape[1])
-            best = numpy.argpartition(pred, pred.shape[1] - count, axis=1)[:, -count:]
-            self._add(int((best == label.reshape(-1, 1)).sum()), pred.shape[0])
+                raise AssertionError(
+                    f"TopKAccuracy: predictions have shape {pred.shape}, expected (N, classes) or (N,)"
+                )
+            order = numpy.argpartition(pred, -self.top_k)
+            check_label_shapes(label, order)
+            # Compat: predictions (N,) are compared as places in their order, which says little
+            best = order[:, -self.top_k :] if pred.ndim == 2 else order[:, None]
+            self._add(int((best == label[:, None]).sum()), len(label))
 
 
-def _confusion(label: numpy.ndarray, pred: numpy.ndarray, what: str) -> numpy.ndarray:
-    """True positives, false positives, false negatives, true negatives of a binary classification."""
-    check_label_shapes(label, pred)
-    label = label.astype("int32").ravel()
-    if len(numpy.unique(label)) > 2:
-        raise ValueError(f"{what} currently only supports binary classification.")
-    chosen = numpy.argmax(pred, axis=1)
-    right, yes = chosen == label, chosen == 1
-    return numpy.array([(right & yes).sum(), (~right & yes).sum(), (~right & ~yes).sum(), (right & ~yes).sum()])
+class _BinaryClassificationMetrics:
+    """Confusion matrices of two classes, the second one positive: since ``reset_stats`` and since ``local_reset_stats``."""
+
+    def __init__(self) -> None:
+        self.reset_stats()
+
+    def update_binary_stats(self, label: Any, pred: Any) -> None:
+        """Count labels (N,) against scores (N, classes); ``ValueError`` with more than two different labels."""
+        label, pred = _numpy(label).astype("int32"), _numpy(pred)
+        check_label_shapes(label, pred)
+        label, chosen = label.ravel(), numpy.argmax(pred, axis=1)
+        if len(numpy.unique(label)) > 2:
+            raise ValueError(f"a binary metric got the labels {numpy.unique(label).tolist()}, expected two classes")
+        counts = numpy.bincount(2 * (label == 1) + (chosen == 1), minlength=4)
+        self.local += counts
+        self.whole += counts
+
+    def reset_stats(self) -> None:
+        """Forget everything."""
+        self.local, self.whole = numpy.zeros(4, "int64"), numpy.zeros(4, "int64")
+
+    def local_reset_stats(self) -> None:
+        """Forget the local counts."""
+        self.local = numpy.zeros(4, "int64")
+
+    true_negatives = property(lambda self: int(self.local[0]), doc="Others that were taken for others.")
+    false_positives = property(lambda self: int(self.local[1]), doc="Others that were taken for class 1.")
+    false_negatives = property(lambda self: int(self.local[2]), doc="Samples of class 1 that were taken for another.")
+    true_positives = property(lambda self: int(self.local[3]), doc="Samples of class 1 that were found.")
+    precision = property(lambda self: _precision_and_recall(self.local)[0], doc="The right share of what was found.")
+    recall = property(lambda self: _precision_and_recall(self.local)[1], doc="The found share of class 1.")
+    fscore = property(lambda self: _f1(self.local), doc="The harmonic mean of precision and recall.")
+    global_fscore = property(lambda self: _f1(self.whole), doc="``fscore`` since ``reset_stats``.")
+    total_examples = property(lambda self: int(self.local.sum()), doc="How many samples were counted.")
+    global_total_examples = property(
+        lambda self: int(self.whole.sum()), doc="``total_examples`` since ``reset_stats``."
+    )
+
+    def matthewscc(self, use_global: bool = False) -> float:
+        """Matthews' correlation coefficient."""
+        return _matthews(self.whole if use_global else self.local)
+
+
+def _precision_and_recall(counts: numpy.ndarray) -> tuple[float, float]:
+    _tn, fp, fn, tp = (float(count) for count in counts)
+    return tp / (tp + fp) if tp + fp else 0.0, tp / (tp + fn) if tp + fn else 0.0
 
 
 def _f1(counts: numpy.ndarray) -> float:
-    tp, fp, fn, _tn = (float(x) for x in counts)
-    precision = tp / (tp + fp) if tp + fp else 0.0
-    recall = tp / (tp + fn) if tp + fn else 0.0
+    precision, recall = _precision_and_recall(counts)
     return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
 
 
 def _matthews(counts: numpy.ndarray) -> float:
-    tp, fp, fn, tn = (float(x) for x in counts)
-    denominator = 1.0
-    for term in (tp + fp, tp + fn, tn + fp, tn + fn):
-        denominator *= term if term else 1.0
-    return (tp * tn - fp * fn) / math.sqrt(denominator)
+    tn, fp, fn, tp = (float(count) for count in counts)
+    sums = (tp + fp, tp + fn, tn + fp, tn + fn)
+    return (tp * tn - fp * fn) / math.sqrt(math.prod(term for term in sums if term))
 
 
 class _Binary(EvalMetric):
     """A score of the confusion matrix: averaged over updates ('macro') or of all of them together ('micro')."""
 
-    _score: Callable[[numpy.ndarray], float]
-    _title = ""
-
     def __init__(self, name: str, output_names: Any, label_names: Any, average: str):
-        self.average = average
+        self._average, self._metrics = average, _BinaryClassificationMetrics()
         super().__init__(name, output_names, label_names, has_global_stats=True)
+
+    @staticmethod
+    def _score(counts: numpy.ndarray) -> float:
+        raise NotImplementedError("a binary metric must define its score")
 
     def update(self, labels: Any, preds: Any) -> None:
         labels, preds = check_label_shapes(labels, preds, True)
         for label, pred in zip(labels, preds):
-            counts = _confusion(_numpy(label), _numpy(pred), self._title)
-            self._counts += counts
-            self._global_counts += counts
-        score = type(self)._score
-        if self.average == "macro":
-            self._add(score(self._counts), 1)
-            self._counts[:] = 0
-            self._global_counts[:] = 0
+            self._metrics.update_binary_stats(label, pred)
+        local, whole = self._metrics.local, self._metrics.whole
+        if self._average == "macro":
+            self._add(self._score(local), 1)
+            self._metrics.reset_stats()
         else:
-            self.sum_metric = score(self._counts) * self._counts.sum()
-            self.global_sum_metric = score(self._global_counts) * self._global_counts.sum()
-            self.num_inst, self.global_num_inst = int(self._counts.sum()), int(self._global_counts.sum())
+            self.num_inst, self.global_num_inst = int(local.sum()), int(whole.sum())
+            self.sum_metric = self._score(local) * self.num_inst
+            self.global_sum_metric = self._score(whole) * self.global_num_inst
 
     def reset(self) -> None:
         super().reset()
-        self._counts, self._global_counts = numpy.zeros(4, "int64"), numpy.zeros(4, "int64")
+        self._metrics.reset_stats()
 
     def reset_local(self) -> None:
         super().reset_local()
-        self._counts = numpy.zeros(4, "int64")
+        self._metrics.local_reset_stats()
 
 
 @register
@@ -305,10 +351,10 @@ class F1(_Binary):
     """The harmonic mean of precision and recall of class 1."""
 
     _score = staticmethod(_f1)
-    _title = "F1"
 
     def __init__(self, name: str = "f1", output_names: Any = None, label_names: Any = None, average: str = "macro"):
         super().__init__(name, output_names, label_names, average)
+        self.average, self.metrics = average, self._metrics
 
 
 @register
@@ -316,10 +362,26 @@ class MCC(_Binary):
     """Matthews' correlation coefficient of class 1."""
 
     _score = staticmethod(_matthews)
-    _title = "MCC"
 
     def __init__(self, name: str = "mcc", output_names: Any = None, label_names: Any = None, average: str = "macro"):
         super().__init__(name, output_names, label_names, average)
+
+    def reset(self) -> None:
+        super().reset()
+        self.num_inst, self.global_num_inst = 0.0, 0.0
+
+    def reset_local(self) -> None:
+        super().reset_local()
+        self.num_inst = 0.0
+
+
+def _picked(pred: numpy.ndarray, label: numpy.ndarray, axis: int) -> numpy.ndarray:
+    """Of each sample the prediction for its label; labels out of range take the first or last class."""
+    rows = numpy.moveaxis(pred, axis, -1)
+    if rows.shape[:-1] != label.shape:
+        raise ValueError(f"Perplexity: predictions {pred.shape} without axis {axis} do not match labels {label.shape}")
+    places = label.astype("int32").clip(0, rows.shape[-1] - 1)
+    return numpy.take_along_axis(rows, places[:, None], axis=1)[:, 0]
 
 
 @register
@@ -327,36 +389,40 @@ class Perplexity(EvalMetric):
     """exp of the mean negative logarithm of the label's probability, labels equal to ``ignore_label`` left out."""
 
     def __init__(
-        self, ignore_label: Any, axis: int = -1, name: str = "perplexity", output_names: Any = None, label_names: Any = None
+        self,
+        ignore_label: Any,
+        axis: int = -1,
+        name: str = "perplexity",
+        output_names: Any = None,
+        label_names: Any = None,
     ):
         super().__init__(name, output_names, label_names, ignore_label=ignore_label, has_global_stats=True)
         self.ignore_label, self.axis = ignore_label, axis
 
     def update(self, labels: Any, preds: Any) -> None:
         if len(labels) != len(preds):
-            raise AssertionError(f"{len(labels)} labels for {len(preds)} predictions")
+            raise AssertionError(f"Perplexity: {len(labels)} labels for {len(preds)} predictions")
+        loss = 0.0
+        count: Any = 0
         for label, pred in zip(labels, preds):
-            label, pred = _numpy(label), _numpy(pred)
-            if label.size != pred.size / pred.shape[-1]:
-                raise AssertionError(f"shape mismatch: {label.shape} vs. {pred.shape}")
-            label = label.astype("int32").ravel()
-            chosen = numpy.take_along_axis(
-                pred.reshape(-1, pred.shape[-1]), label.clip(0, pred.shape[-1] - 1)[:, None], axis=1
-            )[:, 0]
-            count = label.size
+            label, pred = _numpy(label).ravel(), _numpy(pred)
+            if label.size * pred.shape[-1] != pred.size:
+                raise AssertionError(f"Perplexity: {label.size} labels for predictions of shape {pred.shape}")
+            chosen = _picked(pred, label, self.axis)
             if self.ignore_label is not None:
                 ignored = label == self.ignore_label
-                count -= int(ignored.sum())
+                count -= float(ignored.sum())
                 chosen = numpy.where(ignored, 1, chosen)
-            loss = -numpy.log(numpy.maximum(1e-10, chosen)).sum()
-            self._add(float(loss), count)
+            loss -= float(numpy.log(numpy.maximum(1e-10, chosen)).sum())
+            count += chosen.size
+        self._add(loss, count)
 
     def get(self) -> tuple[Any, Any]:
-        return self.name, math.exp(_ratio(self.sum_metric, self.num_inst)) if self.num_inst else float("nan")
+        return self.name, math.exp(self.sum_metric / self.num_inst) if self.num_inst else float("nan")
 
     def get_global(self) -> tuple[Any, Any]:
-        mean = _ratio(self.global_sum_metric, self.global_num_inst)
-        return self.name, math.exp(mean) if self.global_num_inst else float("nan")
+        total, count = self.global_sum_metric, self.global_num_inst
+        return self.name, math.exp(total / count) if count else float("nan")
 
 
 class _Regression(EvalMetric):
@@ -366,7 +432,7 @@ class _Regression(EvalMetric):
         super().__init__(name, output_names, label_names, has_global_stats=True)
 
     def _error(self, difference: numpy.ndarray) -> Any:
-        raise TypeError(f"{type(self).__name__} must define its error")
+        raise NotImplementedError(f"{type(self).__name__} must define its error")
 
     def update(self, labels: Any, preds: Any) -> None:
         labels, preds = check_label_shapes(labels, preds, True)
@@ -422,7 +488,7 @@ class _LogLikelihood(EvalMetric):
         for label, pred in zip(labels, preds):
             label, pred = _numpy(label).ravel(), _numpy(pred)
             if label.shape[0] != pred.shape[0]:
-                raise AssertionError(f"{label.shape[0]} labels for {pred.shape[0]} predictions")
+                raise AssertionError(f"{self.name}: {label.shape[0]} labels for {pred.shape[0]} predictions")
             chosen = pred[numpy.arange(label.shape[0]), label.astype("int64")]
             self._add(float((-numpy.log(chosen + self.eps)).sum()), label.shape[0])
 
@@ -464,28 +530,44 @@ class PearsonCorrelation(EvalMetric):
 
     def reset_micro(self) -> None:
         """Start the running sums of 'micro' anew."""
-        self._moments = numpy.zeros(6)  # count, sums of label, prediction, their squares and their product
+        self._labels: tuple[Any, Any, Any] = (0, 0.0, 0.0)  # count, mean, sum of squared distances from the mean
+        self._preds: tuple[Any, Any, Any] = (0, 0.0, 0.0)
+        self._products = 0.0
+
+    def update_variance(self, new_values: numpy.ndarray, *aggregate: Any) -> tuple[Any, Any, Any]:
+        """Take values into (count, mean, sum of squared distances from the mean), by Welford's formula."""
+        count, mean, squares = aggregate
+        count += len(new_values)
+        moved = mean + float((new_values - mean).sum()) / count
+        return count, moved, squares + float(((new_values - mean) * (new_values - moved)).sum())
+
+    def update_cov(self, label: numpy.ndarray, pred: numpy.ndarray) -> None:
+        """Take in the products of distances: of labels from their new mean, of predictions from the mean before."""
+        self._products += float(((label - self._labels[1]) * (pred - self._preds[1])).sum())
 
     def update(self, labels: Any, preds: Any) -> None:
         labels, preds = check_label_shapes(labels, preds, True)
         for label, pred in zip(labels, preds):
             check_label_shapes(label, pred, False, True)
-            x, y = _numpy(label).ravel().astype("float64"), _numpy(pred).ravel().astype("float64")
+            label, pred = _numpy(label).ravel().astype("float64"), _numpy(pred).ravel().astype("float64")
             if self.average == "macro":
-                self._add(float(numpy.corrcoef(y, x)[0, 1]), 1)
+                self._add(float(numpy.corrcoef(pred, label)[0, 1]), 1)
             else:
-                self._moments += [x.size, x.sum(), y.sum(), (x * x).sum(), (y * y).sum(), (x * y).sum()]
-                self.num_inst += 1
-                self.global_num_inst += 1
+                self._labels = self.update_variance(label, *self._labels)
+                self.update_cov(label, pred)
+                self._preds = self.update_variance(pred, *self._preds)
+                self._add(0.0, 1)
+
+    def _micro(self, count: int) -> tuple[Any, Any]:
+        squares = math.sqrt(self._labels[2]) * math.sqrt(self._preds[2])
+        return self.name, self._products / squares if count and squares else float("nan")
 
     def get(self) -> tuple[Any, Any]:
-        if self.average == "macro" or self.num_inst == 0:
-            return super().get()
-        n, sx, sy, sxx, syy, sxy = self._moments
-        covariance = sxy - sx * sy / n
-        return self.name, float(covariance / math.sqrt((sxx - sx * sx / n) * (syy - sy * sy / n)))
+        return super().get() if self.average == "macro" else self._micro(self.num_inst)
 
-    get_global = get
+    def get_global(self) -> tuple[Any, Any]:
+        # Compat: the global value of 'micro' is 0 in the original, which never adds to the sum that it divides
+        return super().get_global() if self.average == "macro" else self._micro(self.global_num_inst)
 
 
 @register
@@ -496,6 +578,7 @@ class PCC(EvalMetric):
         self, name: str = "pcc", output_names: Any = None, label_names: Any = None, has_global_stats: bool = True
     ):
         self.k = 2
+        self.lcm = self.gcm = numpy.zeros((2, 2), "int64")  # counts by prediction and label, local and global
         super().__init__(name, output_names, label_names, has_global_stats=has_global_stats)
 
     def _grown(self, matrix: numpy.ndarray) -> numpy.ndarray:
@@ -519,25 +602,23 @@ class PCC(EvalMetric):
     def _correlation(matrix: numpy.ndarray) -> float:
         n = matrix.sum()
         rows, columns = matrix.sum(axis=1), matrix.sum(axis=0)
-        cov_xx, cov_yy = (rows * (n - rows)).sum(), (columns * (n - columns)).sum()
-        if cov_xx == 0 or cov_yy == 0:
-            return float("nan")
-        return float((matrix.diagonal() * n - rows * columns).sum() / math.sqrt(float(cov_xx) * float(cov_yy)))
+        variances = float((rows * (n - rows)).sum()) * float((columns * (n - columns)).sum())
+        covariance = float((matrix.diagonal() * n - rows * columns).sum())
+        return covariance / math.sqrt(variances) if variances else float("nan")
 
-    def get(self) -> tuple[Any, Any]:
-        return self.name, self._correlation(self.lcm) if self.num_inst else float("nan")
-
-    def get_global(self) -> tuple[Any, Any]:
-        return self.name, self._correlation(self.gcm) if self.global_num_inst else float("nan")
+    sum_metric = property(  # type: ignore[assignment]
+        lambda self: self._correlation(self.lcm) * self.num_inst, doc="The correlation times the number of updates."
+    )
+    global_sum_metric = property(  # type: ignore[assignment]
+        lambda self: self._correlation(self.gcm) * self.global_num_inst, doc="``sum_metric`` since ``reset``."
+    )
 
     def reset(self) -> None:
-        super().reset()
-        self.gcm = numpy.zeros((self.k, self.k), "int64")
-        self.lcm = numpy.zeros((self.k, self.k), "int64")
+        self.global_num_inst, self.gcm = 0.0, numpy.zeros((self.k, self.k), "int64")
+        self.reset_local()
 
     def reset_local(self) -> None:
-        super().reset_local()
-        self.lcm = numpy.zeros((self.k, self.k), "int64")
+        self.num_inst, self.lcm = 0.0, numpy.zeros((self.k, self.k), "int64")
 
 
 @register
@@ -582,10 +663,10 @@ class CustomMetric(EvalMetric):
     ):
         if name is None:
             name = feval.__name__
-            if name.find("<") != -1:
-                name = f"custom({name})"
-        super().__init__(name, output_names, label_names, feval=feval, allow_extra_outputs=allow_extra_outputs)
-        self._has_global_stats = True
+            name = f"custom({name})" if "<" in name else name
+        super().__init__(
+            name, output_names, label_names, feval=feval, allow_extra_outputs=allow_extra_outputs, has_global_stats=True
+        )
         self._feval, self._allow_extra_outputs = feval, allow_extra_outputs
 
     def update(self, labels: Any, preds: Any) -> None:
@@ -597,7 +678,7 @@ class CustomMetric(EvalMetric):
             self._add(total, count)
 
     def get_config(self) -> dict[str, Any]:
-        raise NotImplementedError("CustomMetric cannot be serialized")
+        raise NotImplementedError(f"CustomMetric {self.name}: a function has no configuration to write down")
 
 
 def np(numpy_feval: Callable, name: str | None = None, allow_extra_outputs: bool = False) -> CustomMetric:

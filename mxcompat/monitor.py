@@ -89,4 +89,4 @@ class Monitor:
     def toc_print(self) -> None:
         """End a batch and log what was collected."""
         for step, name, text in self.toc():
-            logging.info("Batch: %7d %30s %s", step, name, text)
+            logging.info("Batch: %7d %-30s %s", step, name, text)

@@ -10,6 +10,8 @@ import pytest
 
 import mxcompat as mx
 from mxcompat import callback
+from tests.training.callback_cases import CASES as RECORDED_CASES
+from tests.training.observing import differences, recorded
 
 nd = mx.nd
 
@@ -66,3 +68,11 @@ def test_progress_bar(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
         callback.ProgressBar(4, 8)(Param(1, None))
     assert caplog.records[0].getMessage() == "[==------] 25%\r"
+
+
+RECORDED = recorded("callback")
+
+
+@pytest.mark.parametrize("name", RECORDED_CASES)
+def test_as_recorded(name: str) -> None:
+    assert differences(RECORDED_CASES[name](mx), RECORDED[name]) == []

@@ -7,6 +7,8 @@ import pytest
 
 import mxcompat as mx
 from mxcompat.initializer import InitDesc
+from tests.training.initializer_cases import CASES as RECORDED_CASES
+from tests.training.observing import differences, recorded
 
 nd = mx.nd
 
@@ -98,3 +100,11 @@ def test_seeds_repeat() -> None:
         mx.random.seed(3)
         draws.append(filled(mx.init.Uniform(1.0), InitDesc("x_weight")))
     assert np.array_equal(*draws)
+
+
+RECORDED = recorded("initializer")
+
+
+@pytest.mark.parametrize("name", RECORDED_CASES)
+def test_as_recorded(name: str) -> None:
+    assert differences(RECORDED_CASES[name](mx), RECORDED[name]) == []

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 import mxcompat as mx
+from tests.training.lr_scheduler_cases import CASES as RECORDED_CASES
+from tests.training.observing import differences, recorded
 
 lr = mx.lr_scheduler
 
@@ -15,7 +17,11 @@ def test_factor() -> None:
 
 
 def test_multi_factor_poly_and_cosine() -> None:
-    multi, poly, cosine = lr.MultiFactorScheduler([2, 4], 0.1, base_lr=1.0), lr.PolyScheduler(4, 1.0), lr.CosineScheduler(4, 1.0)
+    multi, poly, cosine = (
+        lr.MultiFactorScheduler([2, 4], 0.1, base_lr=1.0),
+        lr.PolyScheduler(4, 1.0),
+        lr.CosineScheduler(4, 1.0),
+    )
     assert [round(multi(i), 4) for i in range(1, 7)] == [1.0, 1.0, 0.1, 0.1, 0.01, 0.01]
     assert [round(poly(i), 4) for i in range(6)] == [1.0, 0.5625, 0.25, 0.0625, 0.0, 0.0]
     assert [round(cosine(i), 4) for i in range(6)] == [1.0, 0.8536, 0.5, 0.1464, 0.0, 0.0]
@@ -39,3 +45,11 @@ def test_bad_arguments() -> None:
     ):
         with pytest.raises(ValueError):
             make()
+
+
+RECORDED = recorded("lr_scheduler")
+
+
+@pytest.mark.parametrize("name", RECORDED_CASES)
+def test_as_recorded(name: str) -> None:
+    assert differences(RECORDED_CASES[name](mx), RECORDED[name]) == []

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 import mxcompat as mx
+from tests.training.metric_cases import CASES as RECORDED_CASES
+from tests.training.observing import differences, recorded
 
 nd = mx.nd
 LABELS, PREDICTIONS = [0, 1, 1], [[0.7, 0.3], [0.4, 0.6], [0.8, 0.2]]
@@ -37,7 +39,12 @@ CASES = [
     ("mse", [1.0, 2.0], [[1.5], [4.0]], ("mse", 2.125, 1)),
     ("rmse", [1.0, 2.0], [[1.5], [4.0]], ("rmse", 1.457738, 1)),
     ("pearsonr", [1.0, 2.0, 3.0], [1.0, 2.0, 4.0], ("pearsonr", 0.981981, 1)),
-    (lambda: mx.metric.PearsonCorrelation(average="micro"), [1.0, 2.0, 3.0], [1.0, 2.0, 4.0], ("pearsonr", 0.981981, 1)),
+    (
+        lambda: mx.metric.PearsonCorrelation(average="micro"),
+        [1.0, 2.0, 3.0],
+        [1.0, 2.0, 4.0],
+        ("pearsonr", 0.981981, 1),
+    ),
     ("pcc", LABELS, PREDICTIONS, ("pcc", 0.5, 1)),
     ("loss", [0], [[1.0, 2.0], [3.0, 4.0]], ("loss", 2.5, 4)),
 ]
@@ -99,3 +106,11 @@ def test_every_registered_name() -> None:
     from mxcompat.registry import get_registry
 
     assert set(names.split()) <= set(get_registry(mx.metric.EvalMetric))
+
+
+RECORDED = recorded("metric")
+
+
+@pytest.mark.parametrize("name", RECORDED_CASES)
+def test_as_recorded(name: str) -> None:
+    assert differences(RECORDED_CASES[name](mx), RECORDED[name]) == []

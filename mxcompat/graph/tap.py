@@ -37,7 +37,8 @@ class Tap(fx.Interpreter):
         assert op is not None
         if self._inputs:
             self._show_inputs(n, node, op)
-        watched = [self._watched(arg) for arg in n.args]
+        # the backward pass reaches what was made last first: gradients then appear in the order of the inputs
+        watched = [self._watched(arg) for arg in reversed(n.args)][::-1]
         with_gradient = [t for t in watched if isinstance(t, torch.Tensor) and t.requires_grad]
         result = self.call_function(n.target, tuple(watched), dict(n.kwargs))
         values = result if isinstance(result, (tuple, list)) else (result,)
@@ -55,13 +56,16 @@ class Tap(fx.Interpreter):
 
     def _show_inputs(self, n: fx.Node, node: Node, op: Operator) -> None:
         names = op.input_names(node.params)
-        for name, arg, (child, _) in zip(names, n.args, node.inputs):
-            label = child.name if child.op is None else f"{node.name}_{name}"
-            self._observe(label, self.env[arg])  # type: ignore[index]
+        for name, arg in zip(names, n.args):
+            self._observe(f"{node.name}_{name}", self.env[arg])  # type: ignore[index]
 
     def _watch_gradients(self, node: Node, inputs: Sequence[Any]) -> None:
         single = sum(isinstance(value, torch.Tensor) for value in inputs) == 1
         for index, value in enumerate(inputs):
             if isinstance(value, torch.Tensor) and value.requires_grad:
                 name = f"{node.name}_backward_output" + ("" if single else str(index))
-                value.register_hook(lambda gradient, name=name: self._observe(name, gradient))
+                value.register_hook(lambda gradient, name=name, like=value: self._show_gradient(name, gradient, like))
+
+    def _show_gradient(self, name: str, gradient: torch.Tensor | None, like: torch.Tensor) -> None:
+        """A gradient that an operator leaves out, as output layers do for labels, is zero."""
+        self._observe(name, torch.zeros_like(like) if gradient is None else gradient)

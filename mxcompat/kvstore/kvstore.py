@@ -2,112 +2,141 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from mxcompat import optimizer as opt
-from mxcompat.base import MXNetError
+from mxcompat.base import MXNetError, string_types
 from mxcompat.formats.atomic import write_atomically
-from mxcompat.ndarray import NDArray
+from mxcompat.kvstore.base import KVStoreBase
+from mxcompat.ndarray import NDArray, zeros
 
-LOCAL_TYPES = ("local", "local_update_cpu", "local_allreduce_cpu", "local_allreduce_device", "device")
-DISTRIBUTED = ("dist", "dist_sync", "dist_async", "dist_device_sync", "dist_sync_device", "dist_async_device", "p3")
-
-
-class KVStoreBase:
-    """What a Module needs of a store; ``register`` adds stores of other kinds by class name."""
-
-    OPTIMIZER = "optimizer"
-    kv_registry: dict[str, type] = {}
-
-    @staticmethod
-    def register(klass: type) -> type:
-        """Register a store under its lower-case class name."""
-        KVStoreBase.kv_registry[klass.__name__.lower()] = klass
-        return klass
-
-    @staticmethod
-    def is_capable(capability: str) -> bool:
-        """Whether the store offers a capability (``'optimizer'``)."""
-        raise TypeError("a store must define is_capable")
+__all__ = ["KVStore"]
 
 
-def _pairs(key: Any, value: Any) -> list[tuple[Any, list[NDArray]]]:
-    """Keys with the list of arrays of each; ``TypeError`` where they do not fit."""
+def _pairs(key: Any, value: Any) -> Iterator[tuple[Any, NDArray]]:
+    """Every array with its key. ``AssertionError`` or ``TypeError`` for keys, values or numbers of them that do not fit."""
     if isinstance(key, (list, tuple)):
         if not isinstance(value, (list, tuple)) or len(key) != len(value):
-            raise TypeError(f"{len(key)} keys need a list of as many values, found {type(value)}")
-        return [pair for k, v in zip(key, value) for pair in _pairs(k, v)]
-    arrays = value if isinstance(value, (list, tuple)) else [value]
-    for array in arrays:
+            raise AssertionError(f"{len(key)} keys need a list of as many values, found {value!r}")
+        if len({isinstance(one, string_types) for one in key}) > 1:
+            raise AssertionError(f"keys must be all integers or all strings, found {list(key)}")
+        for one, its_value in zip(key, value):
+            yield from _pairs(one, its_value)
+        return
+    if not isinstance(key, (int, *string_types)):
+        raise AssertionError(f"a key must be an integer or a string, found {type(key)}")
+    if not isinstance(value, (NDArray, list, tuple)):
+        raise TypeError(f"key {key}: expected an NDArray or a list of them, found {type(value)}")
+    for array in [value] if isinstance(value, NDArray) else value:
         if not isinstance(array, NDArray):
-            raise TypeError(f"key {key}: expected NDArrays, found {type(array)}")
-    return [(key, list(arrays))]
+            raise AssertionError(f"key {key}: expected NDArrays, found {type(array)}")
+        yield key, array
+
+
+class _TwoBits:
+    """Gradients of two bits: what reaches ``threshold`` is sent as +-threshold, the rest waits for the next push.
+
+    The remainder is kept by key and by place in the list of a push.
+    """
+
+    def __init__(self, threshold: float):
+        self.threshold = threshold
+        self._rest: dict[tuple[Any, int], Any] = {}
+
+    def __call__(self, key: Any, place: int, array: NDArray) -> NDArray:
+        rest = self._rest.get((key, place))
+        if rest is None:
+            rest = zeros(array.shape, array.context, dtype=array.dtype)
+        total = rest + array
+        sent = ((total >= self.threshold) - (total <= -self.threshold)) * self.threshold
+        self._rest[key, place] = total - sent
+        return sent
 
 
 class KVStore(KVStoreBase):
-    """One process' store. Keys are all integers or all strings."""
+    """One process' store of the kind ``handle``. Keys are all integers or all strings."""
 
-    def __init__(self, handle: str = "local"):
-        self._type = handle
+    def __init__(self, handle: str):
+        self.handle = handle
         self._stored: dict[Any, NDArray] = {}
         self._updater: Any = None
-        self._updater_func: Callable | None = None
-        self._key_type: type | None = None
+        self._compress: _TwoBits | None = None
 
-    type = property(lambda self: self._type, doc="The name it was created by.")
-    rank = property(lambda self: 0, doc="The number of this worker: 0, there is one.")
-    num_workers = property(lambda self: 1, doc="How many workers there are: 1.")
+    type = property(lambda self: self.handle, doc="The name it was created by.")  # type: ignore[assignment]
+    rank = property(lambda self: 0, doc="The number of this worker: 0, there is one.")  # type: ignore[assignment]
+    num_workers = property(lambda self: 1, doc="How many workers there are: 1.")  # type: ignore[assignment]
 
-    @staticmethod
-    def is_capable(capability: str) -> bool:
-        """Whether the store offers a capability (``'optimizer'``)."""
+    def is_capable(self, capability: str) -> bool:
+        """Whether the store offers a capability: the optimizer, yes; ``ValueError`` for any other."""
         if capability.lower() == KVStoreBase.OPTIMIZER:
             return True
-        raise MXNetError(f"Unknown capability: {capability}")
+        raise ValueError(f"unknown capability {capability!r}, expected {KVStoreBase.OPTIMIZER!r}")
 
-    def _check_key(self, key: Any, known: bool = True) -> None:
-        kind = str if isinstance(key, str) else int
-        if self._key_type not in (None, kind):
-            raise MXNetError(f"key {key!r}: Mixed key types are not allowed, the store's keys are {self._key_type}")
-        self._key_type = kind
-        if known and key not in self._stored:
-            raise MXNetError(f"key {key} has not been inited")
+    def _grouped(self, key: Any, value: Any) -> dict[Any, list[NDArray]]:
+        """The arrays of each key; ``MXNetError`` for keys of the other type."""
+        groups: dict[Any, list[NDArray]] = {}
+        for one, array in _pairs(key, value):
+            groups.setdefault(one, []).append(array)
+        for stored in list(self._stored)[:1]:
+            for one in groups:
+                if isinstance(one, string_types) != isinstance(stored, string_types):
+                    raise MXNetError(
+                        f"key {one!r}: the store has keys like {stored!r}; integers and strings do not mix"
+                    )
+        return groups
+
+    def _known(self, key: Any, value: Any) -> list[tuple[Any, list[NDArray]]]:
+        """The arrays of each key, in the order of integer keys, else in the order in which keys were initialized."""
+        groups = self._grouped(key, value)
+        for one in groups:
+            if one not in self._stored:
+                raise MXNetError(f"key {one!r} is not in the store: init comes before push and pull")
+        if len(groups) == 1:
+            return list(groups.items())
+        by_number = isinstance(next(iter(groups)), int)
+        return [(one, groups[one]) for one in (sorted(groups) if by_number else self._stored) if one in groups]
 
     def init(self, key: Any, value: Any) -> None:
         """Set the first value of a key, or of several; a second time raises ``MXNetError``."""
-        for k, arrays in _pairs(key, value):
-            self._check_key(k, known=False)
-            if k in self._stored:
-                raise MXNetError(f"duplicate init of key {k}. Please double check if you called kv.init or kv.broadcast twice")
-            self._stored[k] = arrays[0].copy()
+        for one, arrays in self._grouped(key, value).items():
+            if one in self._stored or len(arrays) > 1:
+                raise MXNetError(f"key {one!r} has a value already: init takes one array, once")
+            self._stored[one] = arrays[0].copy()
 
     def push(self, key: Any, value: Any, priority: int = 0) -> None:
-        """Sum the values of each key; give the sum to the updater, or store it where there is none."""
-        for k, arrays in _pairs(key, value):
-            self._check_key(k)
-            stored = self._stored[k]
-            merged = arrays[0].as_in_context(stored.context) if len(arrays) > 1 else arrays[0].copyto(stored.context)
-            for other in arrays[1:]:
-                merged = merged + other.as_in_context(stored.context)
-            if merged.shape != stored.shape:
-                raise MXNetError(f"key {k}: pushed shape {merged.shape}, expected {stored.shape}")
-            if self._updater_func is not None:
-                self._updater_func(self._index(k), merged, stored)
-            else:
-                self._stored[k] = merged
+        """Sum the arrays of each key; give the sum to the updater, or store it where there is none.
 
-    def _index(self, key: Any) -> Any:
-        return int(key) if isinstance(key, str) and key.isdigit() else key
+        An updater gets string keys as bytes.
+        """
+        for one, arrays in self._known(key, value):
+            stored = self._stored[one]
+            for array in arrays:
+                if array.shape != stored.shape:
+                    raise MXNetError(f"push: key {one!r} has shape {stored.shape}, found an array of {array.shape}")
+            merged = self._sum(one, arrays, stored)
+            if self._updater is not None:
+                self._updater(one.encode() if isinstance(one, str) else one, merged, stored)
+            else:
+                # Compat: the original keeps a single pushed array itself, so that writing to it changes the store
+                self._stored[one] = merged.copy() if merged is arrays[0] else merged
+
+    def _sum(self, key: Any, arrays: list[NDArray], stored: NDArray) -> NDArray:
+        """The sum of arrays, where the stored one is; a single array is not copied."""
+        if self._compress is not None:
+            arrays = [self._compress(key, place, array) for place, array in enumerate(arrays)]
+        merged: Any = arrays[0].as_in_context(stored.context)
+        for array in arrays[1:]:
+            merged = merged + array.as_in_context(stored.context)
+        return merged
 
     def pull(self, key: Any, out: Any = None, priority: int = 0, ignore_sparse: bool = True) -> None:
-        """Copy the stored values into ``out``."""
+        """Copy the stored values into ``out``. All arrays are dense: ``ignore_sparse`` has nothing to ignore."""
         if out is None:
             raise AssertionError("pull: out is missing")
-        for k, arrays in _pairs(key, out):
-            self._check_key(k)
+        for one, arrays in self._known(key, out):
             for array in arrays:
-                self._stored[k].copyto(array)
+                self._stored[one].copyto(array)
 
     def pushpull(self, key: Any, value: Any, out: Any = None, priority: int = 0) -> None:
         """``push``, then ``pull`` into ``out`` (into the values themselves without one)."""
@@ -120,47 +149,51 @@ class KVStore(KVStoreBase):
         self.pull(key, out, priority)
 
     def row_sparse_pull(self, key: Any, out: Any = None, priority: int = 0, row_ids: Any = None) -> None:
-        """Raises ``MXNetError``: arrays are dense here."""
-        raise MXNetError("row_sparse_pull: row_sparse arrays are not supported")
+        """Raises ``MXNetError``: all arrays are dense."""
+        if out is None or row_ids is None:
+            raise AssertionError("row_sparse_pull: out or row_ids is missing")
+        raise MXNetError(f"row_sparse_pull: key {key!r} is dense; row_sparse arrays are not supported, use pull")
 
     def set_gradient_compression(self, compression_params: dict[str, Any]) -> None:
-        """Raises: only distributed stores compress gradients."""
-        raise MXNetError("Gradient compression is not supported for this type of kvstore")
+        """Send gradients in two bits: ``{'type': '2bit', 'threshold': 0.5}``, for stores with 'device' in their name.
+
+        What a push cannot send is added to the next push of the same key. ``MXNetError`` for other types and stores.
+        """
+        if "device" not in self.handle:
+            raise MXNetError(f"set_gradient_compression: kvstore {self.handle!r} has none, only 'device' has")
+        if not isinstance(compression_params, dict):
+            raise AssertionError(f"set_gradient_compression: expected a dict, found {type(compression_params)}")
+        kind, threshold = compression_params.get("type"), float(compression_params.get("threshold", 0.5))
+        if kind != "2bit":
+            raise MXNetError(f"set_gradient_compression: type is {kind!r}, expected '2bit'")
+        if threshold <= 0:
+            raise MXNetError(f"set_gradient_compression: threshold is {threshold}, expected more than 0")
+        self._compress = _TwoBits(threshold)
 
     def set_optimizer(self, optimizer: Any) -> None:
         """Update with an optimizer at each push."""
         self._set_updater(opt.get_updater(optimizer))
 
     def _set_updater(self, updater: Callable) -> None:
-        """Call ``updater(key, merged, stored)`` at each push."""
-        self._updater = self._updater_func = updater
+        """Call ``updater(key, merged, stored)`` at each push; it changes ``stored`` in place."""
+        self._updater = updater
 
     def save_optimizer_states(self, fname: str, dump_optimizer: bool = False) -> None:
-        """Write the updater's states to a file."""
-        if self._updater is None:
-            raise AssertionError("Cannot save states for distributed training")
-        write_atomically(fname, self._updater.get_states(dump_optimizer))
+        """Write the updater's states (and the optimizer itself) to a file."""
+        write_atomically(fname, self._with_states("save").get_states(dump_optimizer))
 
     def load_optimizer_states(self, fname: str) -> None:
         """Read the updater's states from a file."""
-        if self._updater is None:
-            raise AssertionError("Cannot load states for distributed training")
+        updater = self._with_states("load")
         with open(fname, "rb") as stream:
-            self._updater.set_states(stream.read())
+            updater.set_states(stream.read())
 
+    def _with_states(self, action: str) -> Any:
+        if self._updater is None:
+            raise AssertionError(
+                f"cannot {action} optimizer states: the store has no optimizer, set_optimizer gives it one"
+            )
+        return self._updater
 
-def create(name: str = "local") -> Any:
-    """A store by name: the local and device kinds, or a registered class.
-
-    Distributed kinds raise ``MXNetError``: there is one process here.
-    """
-    if not isinstance(name, str):
-        raise TypeError("name must be a string")
-    lower = name.lower()
-    if lower in KVStoreBase.kv_registry:
-        return KVStoreBase.kv_registry[lower]()
-    if lower in LOCAL_TYPES:
-        return KVStore(lower)
-    if lower in DISTRIBUTED or lower in ("nccl", "horovod", "byteps"):
-        raise MXNetError(f"kvstore {name!r} needs several processes, which are not supported; use 'local' or 'device'")
-    raise MXNetError(f"Unknown KVStore type {name!r}; expected one of {', '.join(LOCAL_TYPES)}")
+    def _barrier(self) -> None:
+        """Wait for all workers: there is one."""

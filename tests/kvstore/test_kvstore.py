@@ -8,6 +8,8 @@ import pytest
 
 import mxcompat as mx
 from mxcompat.base import MXNetError
+from tests.training.kvstore_cases import CASES as RECORDED_CASES
+from tests.training.observing import differences, recorded
 
 nd = mx.nd
 
@@ -60,6 +62,26 @@ def test_optimizers_and_their_states(tmp_path: Any) -> None:
     assert pulled(other, 0) == after
 
 
+def test_one_process_serves_every_kind_but_the_distributed() -> None:
+    for kind in ("nccl", "local_allreduce_cpu", "local_allreduce_device", "device"):
+        store = mx.kv.create(kind)
+        store.init("a", nd.zeros((1,)))
+        store.pushpull("a", nd.ones((1,)), out=nd.zeros((1,)))
+        assert (store.type, pulled(store, "a")) == (kind, [1])
+    assert mx.kv.KVStoreServer(store).run() is None
+    for kind in (
+        "dist",
+        "dist_sync",
+        "dist_async",
+        "dist_device_sync",
+        "dist_sync_device",
+        "dist_async_device",
+        "byteps",
+    ):
+        with pytest.raises(MXNetError, match=f"{kind}.*'local' or 'device'"):
+            mx.kv.create(kind)
+
+
 def test_lists_of_keys() -> None:
     store = mx.kv.create("device")
     store.init(["a", "b"], [nd.ones((2,)), nd.zeros((2,))])
@@ -75,16 +97,26 @@ def test_errors() -> None:
     store = mx.kv.create()
     store.init(3, nd.ones((2,)))
     cases: list[tuple[type[Exception], str, Any]] = [
-        (MXNetError, "duplicate init of key 3", lambda: store.init(3, nd.ones((2,)))),
-        (MXNetError, "key 5 has not been inited", lambda: store.push(5, nd.ones((2,)))),
-        (MXNetError, "Mixed key types", lambda: store.init("a", nd.ones((2,)))),
-        (MXNetError, r"\(3,\), expected \(2,\)", lambda: store.push(3, nd.ones((3,)))),
+        (MXNetError, "key 3 has a value already", lambda: store.init(3, nd.ones((2,)))),
+        (MXNetError, "key 5 is not in the store", lambda: store.push(5, nd.ones((2,)))),
+        (MXNetError, "do not mix", lambda: store.init("a", nd.ones((2,)))),
+        (MXNetError, r"shape \(2,\), found an array of \(3,\)", lambda: store.push(3, nd.ones((3,)))),
         (TypeError, "string", lambda: mx.kv.create(3)),
         (MXNetError, "dist_sync", lambda: mx.kv.create("dist_sync")),
-        (MXNetError, "nonsense", lambda: mx.kv.create("nonsense")),
+        (MXNetError, "Horovod", lambda: mx.kv.create("Horovod")),
+        (MXNetError, "only 'device' has", lambda: store.set_gradient_compression({"type": "2bit"})),
+        (MXNetError, "row_sparse", lambda: store.row_sparse_pull(3, out=nd.ones((2,)), row_ids=nd.ones((1,)))),
         (TypeError, "NDArray", lambda: store.init(4, 3)),
         (AssertionError, "out", lambda: store.pull(3)),
     ]
     for error, text, call in cases:
         with pytest.raises(error, match=text):
             call()
+
+
+RECORDED = recorded("kvstore")
+
+
+@pytest.mark.parametrize("name", RECORDED_CASES)
+def test_as_recorded(name: str) -> None:
+    assert differences(RECORDED_CASES[name](mx), RECORDED[name]) == []

@@ -1,0 +1,70 @@
+"""Monitor: what it collects and how it prints it (semantics.md, 179)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import mxcompat as mx
+from tests.training.monitor_cases import CASES as RECORDED_CASES
+from tests.training.observing import differences, recorded
+
+nd, V = mx.nd, mx.sym.Variable
+RECORDED = recorded("monitor")
+
+
+@pytest.mark.parametrize("name", RECORDED_CASES)
+def test_as_recorded(name: str) -> None:
+    assert differences(RECORDED_CASES[name](mx), RECORDED[name]) == []
+
+
+def executor() -> Any:
+    net = mx.sym.SoftmaxOutput(mx.sym.FullyConnected(V("data"), num_hidden=3, name="fc"), name="softmax")
+    exe = net.simple_bind(mx.cpu(), data=(2, 4))
+    exe.arg_dict["data"][:] = 1
+    return exe
+
+
+def test_watching_does_not_change_the_result() -> None:
+    plain, watched = executor(), executor()
+    monitor = mx.mon.Monitor(1, monitor_all=True)
+    monitor.install(watched)
+    monitor.tic()
+    for exe in (plain, watched):
+        exe.forward(is_train=True)
+        exe.backward()
+    assert monitor.toc()
+    for name in ("fc_weight", "fc_bias"):
+        assert plain.grad_dict[name].asnumpy().tolist() == watched.grad_dict[name].asnumpy().tolist()
+
+
+def test_only_every_interval_and_matching_names() -> None:
+    monitor, exe = mx.mon.Monitor(2, pattern="fc_b"), executor()
+    monitor.install(exe)
+    found = []
+    for _ in range(4):
+        monitor.tic()
+        exe.forward()
+        found.append(monitor.toc())
+    assert [[(step, name) for step, name, _ in batch] for batch in found] == [
+        [(1, "fc_bias")],
+        [],
+        [(3, "fc_bias")],
+        [],
+    ]
+
+
+def test_a_module_installs_it() -> None:
+    net = mx.sym.SoftmaxOutput(mx.sym.FullyConnected(V("data"), num_hidden=3, name="fc"), name="softmax")
+    module = mx.mod.Module(net)
+    module.bind([("data", (2, 3))], [("softmax_label", (2,))])
+    module.init_params(mx.init.One())
+    monitor = mx.mon.Monitor(1, pattern="fc.*")
+    module.install_monitor(monitor)
+    monitor.tic()
+    module.forward(mx.io.DataBatch([nd.ones((2, 3))], [nd.ones((2,))]), is_train=True)
+    module.backward()
+    names = [name for _, name, _ in monitor.toc()]
+    assert names[0] == "fc_output"
+    assert {"fc_backward_output1", "fc_weight", "fc_bias"} <= set(names)
