@@ -155,7 +155,7 @@ class _Reader:
         count = math.prod(shape)
         self.require(count * stored.itemsize, what)
         try:
-            content = np.empty(count, np.uint8 if dtype == "bool" else stored)
+            content: np.ndarray = np.empty(count, np.uint8 if dtype == "bool" else stored)
             if count and self.stream.readinto(content.view(np.uint8).data) != content.nbytes:
                 raise self.error(f"truncated: {what} takes {content.nbytes} bytes")
             if dtype == "bool":

@@ -71,7 +71,8 @@ def _check_opcodes(data: bytes, source: str) -> None:
     """Refuses a truncated pickle, and one whose memo numbers would make the unpickler claim memory without bound."""
     position: int | None = None
     try:
-        for count, (opcode, argument, position) in enumerate(pickletools.genops(data)):
+        for count, (opcode, argument, place) in enumerate(pickletools.genops(data)):
+            position = place
             if opcode.name in ("PUT", "LONG_BINPUT") and (argument or 0) > count:
                 raise ValueError(f"memo number {argument} is out of range")
     except Exception as error:

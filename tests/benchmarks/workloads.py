@@ -30,7 +30,7 @@ def timed(call, repeat, number):
 def mlp(mx):
     net = mx.sym.Variable("data")
     for i, width in enumerate((128, 64)):
-        net = mx.sym.Activation(mx.sym.FullyConnected(net, num_hidden=width, name="fc%d" % i), act_type="relu")
+        net = mx.sym.Activation(mx.sym.FullyConnected(net, num_hidden=width, name=f"fc{i}"), act_type="relu")
     return mx.sym.SoftmaxOutput(mx.sym.FullyConnected(net, num_hidden=10, name="out"), name="softmax")
 
 
@@ -51,7 +51,7 @@ def resnet50(mx):
     net = mx.sym.Pooling(net, kernel=(3, 3), stride=(2, 2), pad=(1, 1), pool_type="max")
     for stage, (blocks, width) in enumerate(((3, 64), (4, 128), (6, 256), (3, 512))):
         for block in range(blocks):
-            name = "s%db%d" % (stage, block)
+            name = f"s{stage}b{block}"
             stride = 2 if stage and not block else 1
             shortcut = conv(net, 4 * width, 1, stride, name + "_sc") if not block else net
             branch = relu(conv(net, width, 1, 1, name + "_a"))
@@ -150,7 +150,7 @@ def train_mlp_torch(torch):
 
 def import_time(mx):
     """Importing and touching nd, sym and mod, in a fresh process."""
-    return _import_seconds("import %s as mx; mx.nd; mx.sym; mx.mod" % mx.__name__)
+    return _import_seconds(f"import {mx.__name__} as mx; mx.nd; mx.sym; mx.mod")
 
 
 def import_time_torch(torch):
