@@ -432,6 +432,7 @@ class _Regression(EvalMetric):
         super().__init__(name, output_names, label_names, has_global_stats=True)
 
     def _error(self, difference: numpy.ndarray) -> Any:
+        """The error of a batch; ``difference`` may be overwritten."""
         raise NotImplementedError(f"{type(self).__name__} must define its error")
 
     def update(self, labels: Any, preds: Any) -> None:
@@ -451,7 +452,7 @@ class MAE(_Regression):
         super().__init__(name, output_names, label_names)
 
     def _error(self, difference: numpy.ndarray) -> Any:
-        return numpy.abs(difference).mean()
+        return numpy.abs(difference, out=difference).mean()
 
 
 @register
@@ -462,7 +463,7 @@ class MSE(_Regression):
         super().__init__(name, output_names, label_names)
 
     def _error(self, difference: numpy.ndarray) -> Any:
-        return (difference**2.0).mean()
+        return numpy.square(difference, out=difference).mean()
 
 
 @register
@@ -473,7 +474,7 @@ class RMSE(_Regression):
         super().__init__(name, output_names, label_names)
 
     def _error(self, difference: numpy.ndarray) -> Any:
-        return numpy.sqrt((difference**2.0).mean())
+        return numpy.sqrt(numpy.square(difference, out=difference).mean())
 
 
 class _LogLikelihood(EvalMetric):
