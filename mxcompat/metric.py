@@ -441,7 +441,11 @@ class _Regression(EvalMetric):
             label, pred = _numpy(label), _numpy(pred)
             label = label.reshape(-1, 1) if label.ndim == 1 else label
             pred = pred.reshape(-1, 1) if pred.ndim == 1 else pred
-            self._add(float(self._error(label - pred)), 1)
+            difference = label - pred
+            exact = (
+                difference if difference.dtype.kind == "f" else difference.astype("float64")
+            )  # squares of int8 overflow
+            self._add(float(self._error(exact)), 1)
 
 
 @register

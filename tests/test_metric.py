@@ -94,6 +94,12 @@ def test_errors() -> None:
         met("f1", [0, 1, 2], [[0.5, 0.5]] * 3)
 
 
+def test_squares_of_small_integers_do_not_overflow() -> None:
+    metric = mx.metric.MSE()
+    metric.update([nd.array([100], dtype="int8")], [nd.array([50], dtype="int8")])
+    assert metric.get() == ("mse", 2500.0)
+
+
 def test_names_select_arrays() -> None:
     metric = mx.metric.MSE(output_names=["o"])
     metric.update_dict({"l": nd.ones((2,))}, {"o": nd.ones((2,)), "z": nd.zeros((2,))})
