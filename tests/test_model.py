@@ -148,7 +148,7 @@ def test_estimators_are_pickled() -> None:
 
 def test_create_trains() -> None:
     with pytest.warns(DeprecationWarning, match="FeedForward has been deprecated"), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*init\\(str, NDArray\\).*")
+        warnings.filterwarnings("ignore", message=".*by a plain name.*")
         net = mx.model.FeedForward.create(
             mlp(mx), np.ones((6, 3), np.float32), np.zeros(6), num_epoch=1, learning_rate=0.1, numpy_batch_size=4
         )
