@@ -10,7 +10,7 @@ from collections.abc import Callable
 import torch
 
 from mxcompat.base import MXNetError
-from mxcompat.ops.dtypes import TORCH_BY_NAME, same_type, unify
+from mxcompat.ops.dtypes import NAME_BY_TORCH, TORCH_BY_NAME, floating, same_type, unify
 from mxcompat.ops.elemwise import define
 from mxcompat.ops.init import created_shape
 from mxcompat.ops.registry import register
@@ -47,26 +47,38 @@ def _gamma(alpha, beta):
 
 
 def _poisson(lam):
-    return torch.poisson(lam)
+    return torch.poisson(lam.clamp(min=0))
 
 
 def _negative_binomial(k, p):
-    return torch.poisson(torch._standard_gamma(k) * (1 - p) / p)
+    return _poisson(torch._standard_gamma(k) * (1 - p) / p)
 
 
 def _generalized_negative_binomial(mu, alpha):
     flat = alpha == 0
     shape = 1 / torch.where(flat, 1, alpha)
-    return torch.poisson(torch.where(flat, mu, torch._standard_gamma(shape) * mu / shape))
+    return _poisson(torch.where(flat, mu, torch._standard_gamma(shape) * mu / shape))
 
 
-def _positive(*names: str) -> Callable:
+def _above_zero(*names: str, zero: bool = False) -> Callable:
+    """A check that these parameters are positive (or, with ``zero``, not negative)."""
+
     def check(params: Params, *tensors: torch.Tensor) -> None:
         for name in names:
-            if name in params and params[name] <= 0:
-                raise MXNetError(f"parameter {name}={params[name]}: expected a positive number")
+            if params[name] < 0 or (params[name] == 0 and not zero):
+                raise MXNetError(f"parameter {name}={params[name]}: must be {'at least' if zero else 'above'} 0")
 
     return check
+
+
+def _ordered(params: Params, *tensors: torch.Tensor) -> None:
+    if params.low > params.high:
+        raise MXNetError(f"low={params.low} must be less than or equal to high={params.high}")
+
+
+def _binomial_parameters(params: Params, *tensors: torch.Tensor) -> None:
+    _above_zero("k", zero=True)(params)
+    _above_zero("p")(params)
 
 
 class _Family:
@@ -83,25 +95,42 @@ class _Family:
 
 
 _FAMILIES = {
-    "uniform": _Family(_uniform, "Uniform in [low, high).", None, low=0.0, high=1.0),
+    "uniform": _Family(_uniform, "Uniform in [low, high).", _ordered, low=0.0, high=1.0),
     "normal": _Family(
-        _normal, "Normal with mean loc and standard deviation scale.", None, ("mu", "sigma"), loc=0.0, scale=1.0
+        _normal,
+        "Normal with mean loc and standard deviation scale.",
+        _above_zero("scale"),
+        ("mu", "sigma"),
+        loc=0.0,
+        scale=1.0,
     ),
-    "exponential": _Family(_exponential, "Exponential with rate lam (mean 1 / lam).", _positive("lam"), lam=1.0),
-    "gamma": _Family(_gamma, "Gamma with shape alpha and scale beta.", _positive("alpha", "beta"), alpha=1.0, beta=1.0),
-    "poisson": _Family(_poisson, "Poisson with mean lam.", None, lam=1.0),
+    "exponential": _Family(_exponential, "Exponential with rate lam (mean 1 / lam).", _above_zero("lam"), lam=1.0),
+    "gamma": _Family(
+        _gamma, "Gamma with shape alpha and scale beta.", _above_zero("alpha", "beta"), alpha=1.0, beta=1.0
+    ),
+    "poisson": _Family(_poisson, "Poisson with mean lam.", _above_zero("lam", zero=True), lam=1.0),
     "negative_binomial": _Family(
-        _negative_binomial, "Failures before the k-th success of probability p.", None, k=1, p=1.0
+        _negative_binomial,
+        "Failures before the k-th success of probability p.",
+        _binomial_parameters,
+        k=1,
+        p=1.0,
     ),
     "generalized_negative_binomial": _Family(
-        _generalized_negative_binomial, "Negative binomial by mean mu and dispersion alpha.", None, mu=1.0, alpha=1.0
+        _generalized_negative_binomial,
+        "Negative binomial by mean mu and dispersion alpha.",
+        _above_zero("mu", "alpha", zero=True),
+        mu=1.0,
+        alpha=1.0,
     ),
 }
 
 
 def _drawn(draw: Callable, numbers: tuple, shape: tuple, dtype: torch.dtype, device) -> torch.Tensor:
-    """A draw from one distribution; float16 is drawn in float32."""
-    wide = torch.float32 if dtype is torch.float16 else dtype
+    """A draw from one distribution; float16 is drawn in float32, integers are refused."""
+    if not dtype.is_floating_point:
+        raise MXNetError(f"expected a floating type, got {NAME_BY_TORCH[dtype]}")
+    wide = torch.float64 if dtype is torch.float64 else torch.float32
     return draw(*[torch.full(shape, float(x), dtype=wide, device=device) for x in numbers]).to(dtype)
 
 
@@ -140,7 +169,7 @@ def _functions(family: _Family) -> tuple[Callable, Callable]:
 
     keyword = inspect.Parameter.KEYWORD_ONLY
     numbers = [
-        inspect.Parameter(name, keyword, default=default, annotation=Int(min=1) if name == "k" else Float())
+        inspect.Parameter(name, keyword, default=default, annotation=Int() if name == "k" else Float())
         for name, default in family.params.items()
     ]
     common = [
@@ -160,11 +189,17 @@ for _name, _family in _FAMILIES.items():
     _make_random(_name, _family)
 
 
+def _not_empty(params: Params, *tensors: torch.Tensor) -> None:
+    if params.low >= params.high:
+        raise MXNetError(f"low={params.low} must be less than high={params.high}")
+
+
 @register(
     "_random_randint",
     ("random_randint",),
     infer_shape=created_shape,
     infer_type=_type_rule("int32"),
+    check=_not_empty,
     random=True,
     stops_gradient=True,
 )
@@ -251,7 +286,7 @@ def _multinomial_shape(params: Params, ins: list, outs: list) -> tuple[list, lis
 
 
 def _multinomial_type(params: Params, ins: list, outs: list) -> tuple[list, list]:
-    return ins, [TORCH_BY_NAME[params.dtype], *ins[:1]][: len(outs)]
+    return floating()(params, ins, [None])[0], [TORCH_BY_NAME[params.dtype], *ins[:1]][: len(outs)]
 
 
 @register(
@@ -261,7 +296,7 @@ def _multinomial_type(params: Params, ins: list, outs: list) -> tuple[list, list
     infer_type=_multinomial_type,
     outputs=lambda params: 2 if params.get_prob else 1,
     random=True,
-    stops_gradient=True,
+    loss=lambda params: not params.get_prob,
 )
 def sample_multinomial(
     data,
@@ -270,15 +305,21 @@ def sample_multinomial(
     get_prob: Bool = False,
     dtype: DType("float16", "float32", "float64", "int32", "uint8") = "int32",
 ):
-    """Indices drawn with the probabilities in the last axis: (..., K) -> (..., *shape), and their log-likelihoods."""
-    draws = size(shape)
-    rows = data.detach().reshape(-1, data.shape[-1])
-    drawn = torch.multinomial(rows.to(torch.float32), draws, replacement=True)
+    """Indices drawn with the probabilities in the last axis: (..., K) -> (..., *shape), and their log-likelihoods.
+
+    The probabilities are taken as they are: entries beyond a sum of 1 are never drawn. The log-likelihoods are
+    differentiable.
+    """
+    rows = data.reshape(-1, data.shape[-1])
+    sums = rows.detach().to(torch.float64).cumsum(1)
+    places = torch.rand((rows.shape[0], size(shape)), dtype=torch.float64, device=data.device)
+    places = places * sums[:, -1:].clamp(max=1)  # a sum that rounding leaves just below 1 counts as 1
+    drawn = torch.searchsorted(sums, places, right=True).clamp(max=data.shape[-1] - 1)
     result_shape = (*data.shape[:-1], *shape) or (1,)
     indices = drawn.reshape(result_shape).to(TORCH_BY_NAME[dtype])
     if not get_prob:
         return indices
-    return indices, torch.log(data.reshape(rows.shape).gather(1, drawn)).reshape(result_shape)
+    return indices, torch.log(rows.gather(1, drawn)).reshape(result_shape)
 
 
 @register("_shuffle", ("shuffle",), infer_shape=same_shape, infer_type=same_type, random=True, stops_gradient=True)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tests.harness import Bad, Sampled, rows_test, values
+from tests.harness import Bad, Row, Sampled, ints, rows_test, values
 
 SIZE = (40, 500)
 
@@ -58,6 +58,7 @@ def _permuted(sample, *rest):
     assert (sample[:, 1] == sample[:, 0] + 10).all()
 
 
+CERTAIN = values([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
 ROWS_OF_SIX = values([[i, i + 10] for i in range(6)])
 
 ROWS = [
@@ -103,6 +104,22 @@ ROWS = [
     Sampled("_internal._shuffle", {"data": ROWS_OF_SIX}, check=_permuted),
     Sampled("_internal._shuffle", {"data": ROWS_OF_SIX}, check=_permuted, dtype="int32"),
     Sampled("_internal._shuffle", {"data": ROWS_OF_SIX}, check=_permuted, dtype="float64"),
+    Row(
+        "_internal._sample_multinomial",
+        {"data": CERTAIN},
+        {"get_prob": True, "shape": (4,), "dtype": "float32"},
+        compile=True,
+    ),
+    Row("_internal._sample_multinomial", {"data": CERTAIN}, {"dtype": "float16", "shape": (2, 3)}, head=None),
+    Row("_internal._sample_multinomial", {"data": CERTAIN}, {"get_prob": True, "dtype": "float64"}, dtype="float64"),
+    Bad("_internal._sample_multinomial", {"data": ints((2, 3), 0, 2)}, dtype="int32"),
+    Bad("_internal._random_uniform", {}, {"low": 5, "high": 1, "shape": (2,)}, faces=("nd",)),
+    Bad("_internal._random_normal", {}, {"scale": 0.0, "shape": (2,)}, faces=("nd",)),
+    Bad("_internal._random_gamma", {}, {"beta": 0.0, "shape": (2,)}, faces=("nd",)),
+    Bad("_internal._random_poisson", {}, {"lam": -1.0, "shape": (2,)}, faces=("nd",)),
+    Bad("_internal._random_randint", {}, {"low": 3, "high": 3, "shape": (2,)}, "low=3", "MXNetError", faces=("nd",)),
+    Bad("_internal._random_negative_binomial", {}, {"p": 0.0, "shape": (2,)}, "p=0", "MXNetError", faces=("nd",)),
+    Bad("random.uniform_like", {"data": ints((2, 3), 0, 2)}, dtype="int32", faces=("nd",)),
     Bad("_internal._random_exponential", {}, {"lam": -1.0, "shape": (2,)}, faces=("nd",)),
     Bad("_internal._random_uniform", {}, {"dtype": "int32", "shape": (2,)}),
 ]
