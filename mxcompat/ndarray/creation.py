@@ -17,9 +17,9 @@ from mxcompat.ndarray.ndarray import NDArray, _from_record, _record, _share, _wr
 from mxcompat.ops import registry
 from mxcompat.ops.dtypes import NAME_BY_TORCH, torch_dtype
 
-__all__ = ["arange", "array", "concatenate", "empty", "eye", "from_dlpack", "from_numpy", "full", "linspace", "load"]
-__all__ += ["load_frombuffer", "moveaxis", "ones", "onehot_encode", "save", "split_v2", "to_dlpack_for_read"]
-__all__ += ["to_dlpack_for_write", "zeros"]
+__all__ = ["arange", "array", "concatenate", "empty", "eye", "from_dlpack", "from_numpy", "full", "histogram"]
+__all__ += ["linspace", "load", "load_frombuffer", "moveaxis", "ones", "onehot_encode", "save", "split_v2"]
+__all__ += ["to_dlpack_for_read", "to_dlpack_for_write", "zeros"]
 
 
 def _shape(shape: Any) -> tuple[int, ...]:
@@ -179,6 +179,22 @@ def split_v2(ary: NDArray, indices_or_sections: Any, axis: int = 0, squeeze_axis
     else:
         raise ValueError("indices_or_sections must be either int, or tuple / list of ints")
     return invoke(registry.get("_split_v2"), (ary,), params)
+
+
+def histogram(a: NDArray, bins: Any = 10, range: Any = None) -> Any:  # noqa: A002
+    """How many elements lie between successive edges, and the edges: (n,) and (n + 1,).
+
+    ``bins`` are the edges (NDArray), or their number; without a ``range`` the latter are NumPy's, counts in float32.
+    ``ValueError`` for other ``bins``.
+    """
+    if isinstance(bins, NDArray):
+        return invoke(registry.get("_histogram"), (a, bins), {})
+    if not isinstance(bins, int):
+        raise ValueError("bins argument should be either an integer or an NDArray")
+    if range is None:
+        counts, edges = np.histogram(a.asnumpy(), bins=bins)
+        return array(counts), array(edges)
+    return invoke(registry.get("_histogram"), (a,), {"bin_cnt": bins, "range": range})
 
 
 def from_numpy(ndarray: np.ndarray, zero_copy: bool = True) -> NDArray:

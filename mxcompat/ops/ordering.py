@@ -1,4 +1,4 @@
-"""Sorting. Equal values keep their order.
+"""Sorting and counting. Equal values keep their order.
 
 Compat: the original's order of equal values is whatever its C++ sort leaves, from 17 elements on no longer the first come.
 """
@@ -6,9 +6,9 @@ Compat: the original's order of equal values is whatever its C++ sort leaves, fr
 import torch
 
 from mxcompat.base import MXNetError
-from mxcompat.ops.dtypes import TORCH_BY_NAME, output_from, same_type
+from mxcompat.ops.dtypes import TORCH_BY_NAME, output_from, same_type, unify
 from mxcompat.ops.registry import register
-from mxcompat.ops.schema import Bool, DType, Enum, Int, Optional, Params
+from mxcompat.ops.schema import Bool, DType, Enum, Floats, Int, Optional, Params
 from mxcompat.ops.shape import merge, normalize_axis, same_shape, size
 
 _INDEX_TYPES = DType("float16", "float32", "float64", "int32", "int64", "uint8")
@@ -132,3 +132,54 @@ def topk(
         return indices
     selected = _Selected.apply(values, positions, where)
     return (selected, indices) if ret_typ == "both" else selected
+
+
+def _histogram_shape(params: Params, ins: list, outs: list) -> tuple[list, list]:
+    count, limits = params.bin_cnt, params.range
+    if (count is None) != (limits is None):
+        raise MXNetError("bin_cnt and range should both be given, or neither of them")
+    if limits is not None and (len(limits) != 2 or limits[0] > limits[1]):
+        raise MXNetError(f"range={limits}: expected a lower and an upper end, in this order")
+    if count is None:
+        if ins[1] is None or ins[1] == (-1,):
+            return ins, outs
+        if len(ins[1]) != 1:
+            raise MXNetError(f"bins has shape {ins[1]}, expected one axis")
+        count = ins[1][0] - 1
+    return ins, [merge((count,), outs[0], "counts"), merge((count + 1,), outs[1], "edges")]
+
+
+def _histogram_type(params: Params, ins: list, outs: list) -> tuple[list, list]:
+    dtype = unify([*ins, outs[1]])
+    return [dtype] * len(ins), [torch.int64, dtype]
+
+
+@register(
+    "_histogram",
+    infer_shape=_histogram_shape,
+    infer_type=_histogram_type,
+    active=lambda params: ("data", "bins") if params.bin_cnt is None else ("data",),
+    outputs=2,
+    stops_gradient=True,
+    no_gradient=("data", "bins"),
+)
+def histogram(
+    data,
+    bins=None,
+    *,
+    bin_cnt: Optional(Int(min=1)) = None,
+    range: Optional(Floats) = None,  # noqa: A002
+):
+    """How many elements lie between successive edges, and the edges: (n,) int64 and (n + 1,).
+
+    The edges are ``bins``, or cut ``range`` into ``bin_cnt`` equal parts; the last part includes its upper edge.
+    """
+    if bins is None:
+        parts = torch.arange(bin_cnt + 1, dtype=torch.float64, device=data.device)
+        bins = (range[0] + parts * (range[1] - range[0]) / bin_cnt).to(data.dtype)
+    count = bins.shape[0] - 1
+    values = data.reshape(-1).contiguous()
+    places = (torch.searchsorted(bins, values, right=True) - 1).clamp(0, count - 1)
+    inside = (values >= bins[0]) & (values <= bins[-1])
+    counts = torch.zeros(count, dtype=torch.int64, device=data.device)
+    return counts.index_add(0, places, inside.to(torch.int64)), bins.clone()

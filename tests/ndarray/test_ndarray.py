@@ -245,3 +245,15 @@ def test_functions_have_signatures_and_documentation() -> None:
     assert list(inspect.signature(nd.Convolution).parameters)[:5] == ["data", "weight", "bias", "kernel", "stride"]
     assert "kernel : tuple of int" in nd.Convolution.__doc__
     assert "(accepted, has no effect)" in nd.Convolution.__doc__
+
+
+def test_histogram_takes_edges_or_their_number() -> None:
+    data = nd.array([0, 0.1, 0.5, 1, 1.5, 2, 2.1, -1])
+    for bins, limits, counts, kind in ((2, (0, 2), [3, 3], np.int64), (3, None, [2, 3, 3], np.float32)):
+        found, edges = nd.histogram(data, bins, limits)
+        assert found.asnumpy().tolist() == counts
+        assert found.dtype is kind
+        assert edges.shape == (bins + 1,)
+    assert nd.histogram(data, nd.array([0, 1, 2]))[0].asnumpy().tolist() == [3, 3]
+    with pytest.raises(ValueError, match="integer or an NDArray"):
+        nd.histogram(data, "auto")

@@ -4,6 +4,7 @@ from tests.harness import Bad, Row, distinct, ints, rows_test, values
 
 TOPK = ["value", "indices", "mask", "both"]
 DATA = distinct((2, 3, 4))
+COUNTED = values([[0.0, 0.1, 0.5, 1.0], [1.5, 2.0, 2.1, -1.0]])
 
 ROWS = [
     *[
@@ -29,6 +30,21 @@ ROWS = [
         )
     ],
     Row("argsort", {"data": DATA}, {"dtype": "int32"}, grad=False, exact=True),
+    *[
+        Row(
+            "_internal._histogram",
+            {"data": COUNTED},
+            {"bin_cnt": 4, "range": (0, 2)},
+            dtype=t,
+            grad=False,
+            compile=True,
+        )
+        for t in ("float32", "float64", "int32")
+    ],
+    Row("_internal._histogram", {"data": COUNTED, "bins": values([0.0, 0.5, 1.5, 2.0])}, grad=False, exact=True),
+    Row("_internal._histogram", {"data": (3, 50)}, {"bin_cnt": 7, "range": (-1.5, 2)}, grad=False, rtol=1e-6),
+    Bad("_internal._histogram", {"data": (3, 5)}, {"bin_cnt": 3}),
+    Bad("_internal._histogram", {"data": (3, 5)}, {"bin_cnt": 3, "range": (2, 0)}),
     Bad("topk", {"data": (2, 3)}, {"k": 9}),
     Bad("topk", {"data": (2, 3)}, {"k": 9, "ret_typ": "mask"}),
     Bad("sort", {"data": (2, 3)}, dtype="float16"),
