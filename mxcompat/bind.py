@@ -15,7 +15,7 @@ from mxcompat.ndarray.ndarray import NDArray, _share, _wrap
 from mxcompat.ops.dtypes import torch_dtype
 from mxcompat.ops.shape import is_known, size
 from mxcompat.symbol import infer
-from mxcompat.symbol.node import Node, topological
+from mxcompat.symbol.node import Node
 from mxcompat.symbol.symbol import Symbol, install_executors
 
 GRAD_REQS = ("null", "write", "add")
@@ -47,7 +47,7 @@ def bind(
     _check_contexts(ctx, arguments, arg_arrays, group2ctx)
     _check_contexts(ctx, auxiliary, aux_arrays, group2ctx)
     given = [*zip(arguments, arg_arrays), *zip(auxiliary, aux_arrays)]
-    order = topological(symbol._heads)
+    order = symbol._nodes()
     shapes = infer.infer_shapes(order, {id(node): tuple(x._data.shape) for node, x in given})
     types = infer.infer_types(order, {id(node): x._data.dtype for node, x in given})
     for array in (*arg_arrays, *grads, *aux_arrays):
@@ -73,7 +73,7 @@ def _executor(
         if not is_known(shape):
             raise MXNetError(f"bind: the shape of output {name} does not follow from the arguments")
     created, instances = {}, {}
-    for node in topological(symbol._heads):
+    for node in symbol._nodes():
         if node.op is not None and node.op.takes_shape:
             created[id(node)] = shapes[id(node)][0]
             if not is_known(created[id(node)]):
@@ -183,7 +183,7 @@ def simple_bind(
 
 
 def _inferred(symbol: Symbol, given_shapes: dict[str, Any], type_dict: dict[str, Any]) -> tuple[dict, dict]:
-    order = topological(symbol._heads)
+    order = symbol._nodes()
     variables = [node for node in order if node.op is None]
     shapes = infer.infer_shapes(
         order,
@@ -308,7 +308,7 @@ def reshape(executor: Executor, partial_shaping: bool, allow_up_sizing: bool, kw
     symbol = executor._symbol
     given = symbol._given((), kwargs, infer.partial_shape, "reshape")
     arguments, auxiliary = symbol._variables()
-    order = topological(symbol._heads)
+    order = symbol._nodes()
     shapes = infer.infer_shapes(order, given)
     types = infer.infer_types(order, {id(n): x._data.dtype for n, x in zip((*arguments, *auxiliary), executor._inputs)})
     for node in (*arguments, *auxiliary):

@@ -40,11 +40,12 @@ def _executor_layer(name: str) -> Callable:
 class Symbol:
     """Outputs of a graph. Immutable in structure; attributes of its node can be set."""
 
-    __slots__ = ("__weakref__", "_heads")
+    __slots__ = ("__weakref__", "_heads", "_order")
     __array_priority__ = 1000.0
 
     def __init__(self, heads: Sequence[Entry] | None = None):
         self._heads = list(heads or ())
+        self._order: list[Node] | None = None
 
     # -- what it is ---------------------------------------------------------------------------------------------
 
@@ -140,6 +141,7 @@ class Symbol:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._heads = serialize.from_json(state["handle"], "<pickle>") if state["handle"] else []
+        self._order = None
 
     def get_internals(self) -> Symbol:
         """All outputs of all nodes, in topological order."""
@@ -154,9 +156,15 @@ class Symbol:
 
     # -- names --------------------------------------------------------------------------------------------------
 
+    def _nodes(self) -> list[Node]:
+        """All nodes, each after its inputs; the structure never changes, so they are listed once."""
+        if self._order is None:
+            self._order = topological(self._heads)
+        return self._order
+
     def _variables(self) -> tuple[list[Node], list[Node]]:
         """Argument and auxiliary variables, in topological order."""
-        order = topological(self._heads)
+        order = self._nodes()
         aux = {id(node.inputs[i][0]) for node in order for i in node.aux_inputs()}
         variables = [node for node in order if node.op is None]
         return [n for n in variables if id(n) not in aux], [n for n in variables if id(n) in aux]
@@ -260,7 +268,7 @@ class Symbol:
         return given
 
     def _inferred(self, run: Callable, given: dict[int, Any]) -> tuple[list, list, list]:
-        values = run(topological(self._heads), given)
+        values = run(self._nodes(), given)
         arguments, aux = self._variables()
         outputs = [values[id(node)][index] for node, index in self._heads]
         return [values[id(n)][0] for n in arguments], outputs, [values[id(n)][0] for n in aux]

@@ -96,6 +96,7 @@ def test_strict_version() -> None:
 def test_distutils(monkeypatch: pytest.MonkeyPatch, tmp_path: os.PathLike) -> None:
     for name in ("distutils", "distutils.version", "distutils.util", "distutils.dir_util"):
         monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.delitem(sys.modules, "distutils.core", raising=False)  # torch's compiler imports it
     monkeypatch.setitem(sys.modules, "distutils", removed_modules.make_distutils())
     from distutils.dir_util import mkpath
     from distutils.util import strtobool
