@@ -47,7 +47,7 @@ def _mean(data, axes):
     count = 1
     for axis in axes:
         count *= data.shape[axis]
-    return torch.div(data.sum(axes, keepdim=True, dtype=data.dtype), count, rounding_mode="trunc")
+    return torch.div(data.sum(axes, keepdim=True, dtype=data.dtype), count, rounding_mode="trunc").to(data.dtype)
 
 
 class _Product(torch.autograd.Function):

@@ -1,6 +1,7 @@
 """Elementwise operators of an array and a number.
 
-The number is first cut to the array's own type: an integer array times 1.5 is that array times 1.
+The number is first cut to the array's own type: an integer array times 1.5 is that array times 1. Only with
+``is_int=False``, which Python arithmetic never says, integer arrays count as float64; bool arrays count as int64.
 """
 
 from collections.abc import Callable
@@ -9,9 +10,9 @@ import torch
 
 from mxcompat.base import MXNetError
 from mxcompat.ops import elemwise
-from mxcompat.ops.dtypes import in_type
+from mxcompat.ops.dtypes import in_type, unify
 from mxcompat.ops.registry import register
-from mxcompat.ops.schema import Bool, Float, NoEffect, Params
+from mxcompat.ops.schema import Bool, Float, Params
 from mxcompat.ops.shape import same_shape
 
 
@@ -20,12 +21,13 @@ def _filled(data: torch.Tensor, scalar: float | int) -> torch.Tensor:
 
 
 def _reject_zero_scalar(params: Params, data: torch.Tensor) -> None:
-    if not data.is_floating_point() and in_type(params.scalar, data.dtype) == 0:
+    dtype = _computed_type(data.dtype, params.is_int)
+    if not dtype.is_floating_point and in_type(params.scalar, dtype) == 0:
         raise MXNetError("integer division by zero")
 
 
 def _reject_zero_element(params: Params, data: torch.Tensor) -> None:
-    if not data.is_floating_point() and bool((data == 0).any()):
+    if not _computed_type(data.dtype, params.is_int).is_floating_point and bool((data == 0).any()):
         raise MXNetError("integer division by zero")
 
 
@@ -130,9 +132,24 @@ _TABLE: dict[str, tuple[str, Callable, str, Callable | None, bool]] = {
 }
 
 
+def _computed_type(dtype: torch.dtype, is_int: bool) -> torch.dtype:
+    if dtype.is_floating_point:
+        return dtype
+    if not is_int:
+        return torch.float64
+    return torch.int64 if dtype is torch.bool else dtype
+
+
+def _type_rule(params: Params, ins: list, outs: list) -> tuple[list, list]:
+    if ins[0] is None:
+        return outs, outs
+    return ins, [unify([_computed_type(ins[0], params.is_int), *outs], "output")]
+
+
 def _operator(name: str, function: Callable, text: str) -> Callable:
-    def operator(data, *, scalar: Float = 1.0, is_int: NoEffect(Bool) = True):
-        return function(data, in_type(scalar, data.dtype))
+    def operator(data, *, scalar: Float = 1.0, is_int: Bool = True):
+        dtype = _computed_type(data.dtype, is_int)
+        return function(data if dtype is data.dtype else data.to(dtype), in_type(scalar, dtype))
 
     elemwise.define(
         operator, name, f"{text}\n\ndata of any shape -> the same shape and type; an integer type cuts the number."
@@ -145,6 +162,7 @@ for _name, (_alias, _function, _text, _check, _is_comparison) in _TABLE.items():
         _name,
         (_alias,) if _alias else (),
         infer_shape=same_shape,
+        infer_type=_type_rule,
         check=_check,
         stops_gradient=_is_comparison,
     )(_operator(_name, _function, _text))

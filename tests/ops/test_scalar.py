@@ -49,6 +49,16 @@ ROWS = [
     Row(
         "_internal._rdiv_scalar", {"data": values([3, -7, -1])}, {"scalar": 1e10}, dtype="int32", grad=False, exact=True
     ),
+    *[
+        Row("_internal." + op, {"data": data}, {"scalar": 2.5, "is_int": is_int}, dtype=t, grad=False, rtol=1e-12)
+        for op in ("_plus_scalar", "_rdiv_scalar", "_mod_scalar", "_greater_scalar", "_logical_xor_scalar")
+        for data, t, is_int in (
+            (values([3, 1, 7]), "int32", False),
+            (values([True, False, True] if op != "_rdiv_scalar" else [True]), "bool", True),
+            (values([True, True]), "bool", False),
+        )
+    ],
+    Row("_internal._div_scalar", {"data": (2, 3)}, {"scalar": 2.5, "is_int": False}),
     Row("_internal._mod_scalar", {"data": values([1, 2, 100])}, {"scalar": -1}, dtype="uint8", grad=False, exact=True),
     Bad(
         "_internal._rdiv_scalar", {"data": values([0])}, {"scalar": 1}, match="zero", error="MXNetError", dtype="int32"
