@@ -222,7 +222,7 @@ def _shape(name: str, shape: Any) -> tuple:
 
 
 #: from this many bytes on, zeros come from the system's zeroed pages, which cost nothing until they are used
-LAZY_BYTES = 1 << 20
+LAZY_BYTES = 1 << 16
 _ALIGNMENT = 64
 
 
