@@ -1,0 +1,5 @@
+"""Stands in for nose.plugins.skip."""
+
+from unittest import SkipTest
+
+__all__ = ["SkipTest"]
