@@ -53,6 +53,9 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     facts = _read_facts()
     known = _read_known()
+    if not options.k:  # a test that did not even start has failed
+        for file, lines in results.items():
+            lines += _not_run(file, lines, facts)
     table = {file: classify(lines, facts, known) for file, lines in results.items()}
     _write_json(options.json, table, results)
     return _report(table, results)
@@ -100,9 +103,13 @@ def run_file(path: Path, options: argparse.Namespace) -> list[Result]:
             started = [line["start"] for line in lines if "start" in line]
             if len(started) <= len([line for line in finished if not line["id"].endswith("::collection")]):
                 break
-            results.append({"id": started[-1], "outcome": "crashed", "seconds": 0, "error": f"process ended with {code}"})
+            results.append(
+                {"id": started[-1], "outcome": "crashed", "seconds": 0, "error": f"process ended with {code}"}
+            )
         if not results and code not in (0, 5):
-            results.append({"id": f"{path.name}::collection", "outcome": "failed", "seconds": 0, "error": output[-500:]})
+            results.append(
+                {"id": f"{path.name}::collection", "outcome": "failed", "seconds": 0, "error": output[-500:]}
+            )
     if options.verbose:
         for result in results:
             print(f"{result['outcome']:8} {result['seconds']:7.2f} {result['id']} {result['error']}", flush=True)
@@ -113,7 +120,7 @@ def _run_process(path: Path, options: argparse.Namespace, scratch: str, report: 
     environment = {**os.environ, "UPSTREAM_REPORT": str(report), "UPSTREAM_DONE": str(done)}
     environment.update(UPSTREAM_LIMIT=str(options.limit), MXCOMPAT_COMPILE=options.mode, PYTHONDONTWRITEBYTECODE="1")
     environment.update(MXNET_TEST_SEED=str(options.seed), MXNET_MODULE_SEED=str(options.seed), PYTHONPATH=str(ROOT))
-    environment.update(MXNET_STORAGE_FALLBACK_LOG_VERBOSE="0")
+    environment.update(MXNET_STORAGE_FALLBACK_LOG_VERBOSE="0", UPSTREAM_FILE=path.name)
     if options.record:
         environment["UPSTREAM_REAL"] = "1"
     settings = Path(scratch) / "pytest.ini"
@@ -125,7 +132,13 @@ def _run_process(path: Path, options: argparse.Namespace, scratch: str, report: 
     working = Path(scratch) / "work"
     working.mkdir(exist_ok=True)
     process = subprocess.Popen(
-        command, cwd=working, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+        command,
+        cwd=working,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
     )
     output = _watch(process, report, options.limit)
     if options.tracebacks:
@@ -141,6 +154,12 @@ def _watch(process: subprocess.Popen, report: Path, limit: float) -> str:
         except subprocess.TimeoutExpired:
             if time.time() - report.stat().st_mtime > limit + 60:
                 process.kill()
+
+
+def _not_run(file: str, results: list[Result], facts: dict[str, str]) -> list[Result]:
+    there = {result["id"] for result in results}
+    names = [name for name in facts if name.startswith(f"{file}::") and name not in there]
+    return [{"id": name, "outcome": "absent", "seconds": 0, "error": "was not run"} for name in names]
 
 
 def classify(results: Iterable[Result], facts: dict[str, str], known: dict[str, str]) -> dict[str, list[str]]:
@@ -159,7 +178,7 @@ def classify(results: Iterable[Result], facts: dict[str, str], known: dict[str, 
             table["apart"].append(name)
             if passed:
                 table["apart_passed"].append(name)
-        elif fact == "passed" or name.endswith("::collection"):
+        elif fact == "passed":
             table["expected"].append(name)
             table["passed" if passed else "known" if name in known else "unexpected"].append(name)
         else:
@@ -215,6 +234,9 @@ def _report(table: dict[str, dict[str, list[str]]], results: dict[str, list[Resu
     errors = {result["id"]: result for lines in results.values() for result in lines}
     unexpected = [name for kinds in table.values() for name in kinds["unexpected"]]
     surprises = [name for kinds in table.values() for name in kinds["surprise"]]
+    for result in errors.values():
+        if result["id"].endswith("::collection"):
+            print(f"{result['id']}: {result['error']}")
     for name in unexpected:
         print(f"{errors[name]['outcome']}: {name}: {errors[name]['error']}")
     for name in surprises:

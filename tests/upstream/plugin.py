@@ -3,7 +3,7 @@
 It is loaded with ``-p tests.upstream.plugin``, also by the oracle's Python 3.8, and takes its settings from the
 environment: ``UPSTREAM_REPORT`` (file for the results, a JSON line each: first ``{"start": id}``, then the outcome),
 ``UPSTREAM_LIMIT`` (seconds a test), ``UPSTREAM_REAL`` (the tests run on real MXNet), ``UPSTREAM_DONE`` (file with the ids
-to leave out: an earlier process of this file has done them).
+to leave out: an earlier process of this file has done them), ``UPSTREAM_FILE`` (the file's name).
 """
 
 from __future__ import annotations
@@ -79,8 +79,12 @@ class Reporter:
 
     def pytest_collectreport(self, report):
         if report.failed:
-            name = os.path.basename(report.nodeid)
-            self.write(id=name + "::collection", outcome="failed", seconds=0, error=_last_line(report.longreprtext))
+            self.write(
+                id=os.environ["UPSTREAM_FILE"] + "::collection",
+                outcome="failed",
+                seconds=0,
+                error=_last_line(report.longreprtext),
+            )
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_runtest_protocol(self, item, nextitem):
@@ -96,7 +100,7 @@ class Reporter:
         try:
             yield
         except LimitExceeded:
-            self.results[item.nodeid] = ("failed", "over the limit of %g s" % self.limit)
+            self.results[item.nodeid] = ("failed", f"over the limit of {self.limit:g} s")
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
             sys.setprofile(None)
@@ -105,7 +109,7 @@ class Reporter:
         self.write(id=name, outcome=outcome, seconds=round(time.time() - begin, 2), error=error, uses=uses)
 
     def expired(self, number, frame):
-        raise LimitExceeded("over the limit of %g s" % self.limit)
+        raise LimitExceeded(f"over the limit of {self.limit:g} s")
 
     def pytest_runtest_logreport(self, report):
         if report.failed:
