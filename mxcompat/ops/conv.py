@@ -74,11 +74,13 @@ def _dilated(kernel: Sequence[int], dilate: Sequence[int]) -> tuple[int, ...]:
     return tuple(1 + (k - 1) * d for k, d in zip(kernel, dilate))
 
 
-def _inputs(params: Params) -> tuple[str, ...]:
+def convolution_inputs(params: Params) -> tuple[str, ...]:
+    """The inputs of a convolution, with or without bias."""
     return ("data", "weight") if params.no_bias else ("data", "weight", "bias")
 
 
-def _convolution_shape(params: Params, ins: list, outs: list) -> tuple[list, list]:
+def convolution_shape(params: Params, ins: list, outs: list) -> tuple[list, list]:
+    """The shape rule of convolutions of 1 to 3 spatial axes."""
     if ins[0] is None:
         return ins, outs
     layout = params.layout
@@ -102,7 +104,7 @@ def _convolution_shape(params: Params, ins: list, outs: list) -> tuple[list, lis
     return merge_inputs(("data", "weight", "bias")[: len(ins)], ins, expected[: len(ins)]), [output]
 
 
-@register("Convolution", infer_shape=_convolution_shape, infer_type=floating(), active=_inputs)
+@register("Convolution", infer_shape=convolution_shape, infer_type=floating(), active=convolution_inputs)
 def convolution(
     data,
     weight,
@@ -178,7 +180,7 @@ def _deconvolution_shape(params: Params, ins: list, outs: list) -> tuple[list, l
     return merge_inputs(("data", "weight", "bias")[: len(ins)], ins, expected), [output]
 
 
-@register("Deconvolution", infer_shape=_deconvolution_shape, infer_type=floating(), active=_inputs)
+@register("Deconvolution", infer_shape=_deconvolution_shape, infer_type=floating(), active=convolution_inputs)
 def deconvolution(
     data,
     weight,

@@ -12,7 +12,8 @@ from mxcompat.ops.schema import Bool, Enum, Float, Int, NoEffect, Optional, Para
 from mxcompat.ops.shape import merge, merge_inputs, normalize_axis, same_shape
 
 
-def _batch_norm_shape(params: Params, ins: list, outs: list) -> tuple[list, list]:
+def batch_norm_shape(params: Params, ins: list, outs: list) -> tuple[list, list]:
+    """The shape rule of batch normalization: data, then one entry for each channel everywhere."""
     data = merge(ins[0], outs[0], "output")
     if data is None:
         return ins, outs
@@ -34,20 +35,20 @@ def _batch_norm_type(params: Params, ins: list, outs: list) -> tuple[list, list]
     return [data, own, own, own, own], [data, own, own]
 
 
-def _move_averages(params: Params, aux: tuple, statistics: tuple) -> tuple:
+def move_averages(params: Params, aux: tuple, statistics: tuple) -> tuple:
     """``moving * momentum + batch * (1 - momentum)`` for mean and biased variance."""
     return tuple(old * params.momentum + new * (1 - params.momentum) for old, new in zip(aux, statistics))
 
 
 @register(
     "BatchNorm",
-    infer_shape=_batch_norm_shape,
+    infer_shape=batch_norm_shape,
     infer_type=_batch_norm_type,
     aux=("moving_mean", "moving_var"),
     outputs=3,
     visible=lambda params: 3 if params.output_mean_var else 1,
     output_names=("output", "mean", "var"),
-    commit=_move_averages,
+    commit=move_averages,
     forward_writes=lambda params: {"gamma": 1.0} if params.fix_gamma else {},
     variable_attributes={"moving_mean": {"__init__": '["zero", {}]'}, "moving_var": {"__init__": '["one", {}]'}},
     may_view=True,

@@ -20,7 +20,8 @@ _MAX = {1: functional.max_pool1d, 2: functional.max_pool2d, 3: functional.max_po
 PoolLayout = Optional(Enum("NCDHW", "NCHW", "NCW", "NDHWC", "NHWC", "NWC"))
 
 
-def _pooled_size(size: int, kernel: int, stride: int, pad: int, convention: str) -> int:
+def pooled_size(size: int, kernel: int, stride: int, pad: int, convention: str) -> int:
+    """How many windows fit along an axis."""
     room = size + 2 * pad - kernel
     return 1 + (-(-room // stride) if convention == "full" else room // stride)
 
@@ -53,19 +54,19 @@ def _pooling_shape(params: Params, shape: tuple) -> tuple:
             )
         if k > n + 2 * p:
             raise MXNetError(f"kernel size {k} exceeds input size {n} with pad {p} on each side")
-        space.append(_pooled_size(n, k, s, p, params.pooling_convention))
+        space.append(pooled_size(n, k, s, p, params.pooling_convention))
     return layout_shape((*data[:2], *space), params.layout)
 
 
-def _window_reach(size: int, kernel: int, stride: int, pad: int, full: bool) -> int:
+def window_reach(size: int, kernel: int, stride: int, pad: int, full: bool) -> int:
     """How many positions the last window reaches beyond the right padding."""
-    count = _pooled_size(size, kernel, stride, pad, "full" if full else "valid")
+    count = pooled_size(size, kernel, stride, pad, "full" if full else "valid")
     return max((count - 1) * stride + kernel - size - 2 * pad, 0)
 
 
 def _touches_data(size: int, kernel: int, stride: int, pad: int) -> bool:
     """Whether the last window of the full convention holds an element of the data."""
-    return (_pooled_size(size, kernel, stride, pad, "full") - 1) * stride - pad < size
+    return (pooled_size(size, kernel, stride, pad, "full") - 1) * stride - pad < size
 
 
 def _torch_agrees(windows: Sequence[tuple], full: bool) -> bool:
@@ -73,7 +74,7 @@ def _torch_agrees(windows: Sequence[tuple], full: bool) -> bool:
     return all(2 * p <= k and (not full or _touches_data(n, k, s, p)) for n, k, s, p in windows)
 
 
-def _explicit_padding(pad: Sequence[int], reach: Sequence[int]) -> list[int]:
+def explicit_padding(pad: Sequence[int], reach: Sequence[int]) -> list[int]:
     """``functional.pad``'s argument: the last axis comes first."""
     return [amount for p, r in reversed(list(zip(pad, reach))) for amount in (p, p + r)]
 
@@ -82,8 +83,8 @@ def _maximum(data, kernel, stride, pad, full):
     windows = list(zip(data.shape[2:], kernel, stride, pad))
     if not _torch_agrees(windows, full):
         lowest = torch.finfo(data.dtype).min
-        reach = [_window_reach(n, k, s, p, full) for n, k, s, p in windows]
-        data = functional.pad(data, _explicit_padding(pad, reach), value=lowest)
+        reach = [window_reach(n, k, s, p, full) for n, k, s, p in windows]
+        data = functional.pad(data, explicit_padding(pad, reach), value=lowest)
         pad, full = (0,) * len(kernel), False
     return _MAX[len(kernel)](data, kernel, stride, pad, 1, full)
 
@@ -91,9 +92,9 @@ def _maximum(data, kernel, stride, pad, full):
 def _total(data, kernel, stride, pad, full):
     """Sum over each window; positions outside the data count as zero."""
     windows = list(zip(data.shape[2:], kernel, stride, pad))
-    reach = [_window_reach(n, k, s, p, full) for n, k, s, p in windows]
+    reach = [window_reach(n, k, s, p, full) for n, k, s, p in windows]
     if any(reach) or any(2 * p > k for _, k, _, p in windows):
-        data, pad = functional.pad(data, _explicit_padding(pad, reach)), (0,) * len(kernel)
+        data, pad = functional.pad(data, explicit_padding(pad, reach)), (0,) * len(kernel)
     if len(kernel) == 3:
         return functional.avg_pool3d(data, kernel, stride, pad, divisor_override=1)
     if len(kernel) == 2:
@@ -105,7 +106,7 @@ def _total(data, kernel, stride, pad, full):
 def _counts(size: int, kernel: int, stride: int, pad: int, full: bool, include_pad: bool) -> list[int]:
     """By how much each window along one axis is divided."""
     counts = []
-    for index in range(_pooled_size(size, kernel, stride, pad, "full" if full else "valid")):
+    for index in range(pooled_size(size, kernel, stride, pad, "full" if full else "valid")):
         start = index * stride - pad
         end = min(start + kernel, size + pad)
         count = end - start if include_pad else min(end, size) - max(start, 0)
