@@ -268,3 +268,75 @@ def onehot_encode(lhs, rhs):
     """One row for each number in ``lhs`` (N,): 1 in that column, 0 elsewhere, in the shape (N, K) of ``rhs``."""
     hit = lhs.to(torch.int64).unsqueeze(1) == torch.arange(rhs.shape[1], device=lhs.device)
     return hit.to(rhs.dtype)
+
+
+def _scatter_set_nd_shape(params: Params, ins: list, outs: list) -> tuple[list, list]:
+    target = merge(params.shape, ins[0], "Shape inconsistent, input lhs")
+    _, outs = _scatter_nd_shape(params, ins[1:], outs)
+    return [target, *ins[1:]], outs
+
+
+def _scatter_set_nd_type(params: Params, ins: list, outs: list) -> tuple[list, list]:
+    dtype = unify([*ins[:2], *outs])
+    return [dtype, dtype, ins[2]], [dtype]
+
+
+@register(
+    "_scatter_set_nd",
+    infer_shape=_scatter_set_nd_shape,
+    infer_type=_scatter_set_nd_type,
+    check=lambda params, lhs, rhs, indices: _check_axis_indices(indices, params.shape),
+    no_gradient=("lhs", "rhs", "indices"),
+)
+def scatter_set_nd(lhs, rhs, indices, *, shape: Shape):
+    """``lhs`` with ``rhs`` written where ``indices`` (M, ...) point; ``shape`` is that of ``lhs``.
+
+    ``out=lhs`` changes the array itself. Of several values for one place one is kept. It has no gradient.
+    """
+    return lhs.index_put(_axis_indices(indices, shape), rhs)
+
+
+def _ravel_shape(params: Params, data: tuple) -> tuple:
+    if not params.shape:
+        raise MXNetError("parameter shape is empty")
+    if len(data) != 2 or data[0] != len(params.shape):
+        raise MXNetError(f"data has shape {data}, expected ({len(params.shape)}, N): a row for each axis of shape")
+    return data[1:]
+
+
+@register(
+    "_ravel_multi_index", ("ravel_multi_index",), infer_shape=forward_rule(_ravel_shape), stops_gradient=True
+)  # fmt: skip
+def ravel_multi_index(data, *, shape: Optional(Shape) = None):
+    """Positions in an array of the given shape as single numbers: the columns of ``data`` (M, N) -> (N,).
+
+    The numbers are not checked against ``shape``, whose first entry plays no part.
+    """
+    assert shape is not None  # the shape rule has seen to it
+    total = data[0].to(torch.int64)
+    for row, count in zip(data[1:], shape[1:]):
+        total = total * count + row.to(torch.int64)
+    return total.to(data.dtype)
+
+
+def _unravel_shape(params: Params, data: tuple) -> tuple:
+    if not params.shape:
+        raise MXNetError("parameter shape is empty")
+    if len(data) != 1:
+        # Compat: the original infers (M, first size) for more axes, and fills it with what is no position.
+        raise MXNetError(f"data has shape {data}, expected one axis")
+    return (len(params.shape), *data)
+
+
+@register("_unravel_index", ("unravel_index",), infer_shape=forward_rule(_unravel_shape), stops_gradient=True)
+def unravel_index(data, *, shape: Optional(Shape) = None):
+    """The inverse of ``ravel_multi_index``: ``data`` (N,) -> (M, N), one row for each of the M axes of ``shape``.
+
+    What is too large for ``shape`` goes into the first row; negative numbers give negative positions.
+    """
+    assert shape is not None  # the shape rule has seen to it
+    rest, rows = data.to(torch.int64), []
+    for count in reversed(shape[1:]):
+        rows.append(torch.fmod(rest, count))
+        rest = torch.div(rest, count, rounding_mode="trunc")
+    return torch.stack([rest, *reversed(rows)]).to(data.dtype)

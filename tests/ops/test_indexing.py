@@ -46,6 +46,17 @@ def _scatter(data, indices, shape, **options):
 ELEMENTS = {"a": (3, 4), "indices": ints((3,), 0, 4, "int32")}
 PLACES = values([[0, 2, 1], [1, 3, 0]])
 
+SET = {"lhs": (2, 3), "rhs": (1,)}
+
+
+def _scatter_set(shape, count, places, **options):
+    """The original writes into ``lhs`` alone."""
+    inputs = {"lhs": shape, "rhs": count, "indices": values(places)}
+    return Row(
+        "_internal._scatter_set_nd", inputs, {"shape": shape}, grad=False, faces=("nd",), out=("lhs",), **options
+    )
+
+
 ROWS = [
     _embedding(ints((4,), -2, 7), compile=True),
     _embedding(ints((2, 3), 0, 5, "int32")),
@@ -101,6 +112,30 @@ ROWS = [
     Row("fill_element_0index", {"lhs": (2, 4), "mhs": (2,), "rhs": values([3, 0])}, grad=False, faces=("nd",)),
     Row("fill_element_0index", {"lhs": (1, 3), "mhs": (1,), "rhs": values([2])}, grad=False, faces=("nd",)),
     Bad("fill_element_0index", {"lhs": (3, 4), "mhs": (2,), "rhs": (2,)}, faces=("nd",)),
+    _scatter_set((2, 3), (3,), [[0, 1, 1], [2, 0, 0]]),
+    _scatter_set((3, 4), (2, 4), [[2, 0]]),
+    _scatter_set((2, 3), (2,), [[0, 1], [2, 0]], dtype="int32"),
+    Bad("_internal._scatter_set_nd", dict(SET, indices=values([[0], [0]])), {"shape": (2, 4)}, faces=("nd",)),
+    Bad(
+        "_internal._scatter_set_nd",
+        dict(SET, indices=values([[3], [0]])),
+        {"shape": (2, 3)},
+        match="bounds",
+        error="MXNetError",
+        faces=("nd",),
+    ),
+    Row("ravel_multi_index", {"data": values([[1, 2, 0], [0, 3, 3]])}, {"shape": (3, 4)}, compile=True),
+    Row("ravel_multi_index", {"data": values([[1, 9], [-1, 5], [1.7, 0]])}, {"shape": (2, 3, 4)}),
+    Row("ravel_multi_index", {"data": values([[1, 2], [0, 3]], "int64")}, {"shape": (-1, 4)}, dtype="int64"),
+    Bad("ravel_multi_index", {"data": (2, 3)}, match="empty"),
+    Bad("ravel_multi_index", {"data": (2,)}, {"shape": (3, 4)}),
+    Bad("ravel_multi_index", {"data": (3, 2)}, {"shape": (3, 4)}, match="row for each axis"),
+    Row("unravel_index", {"data": values([1, 7, 11])}, {"shape": (3, 4)}, compile=True),
+    Row("unravel_index", {"data": values([1, 7, 25, -5], "int32")}, {"shape": (2, 3, 4)}, dtype="int32"),
+    Row("unravel_index", {"data": values([1.7, -1.0, 29])}, {"shape": (-1, 4)}, dtype="float64"),
+    Row("unravel_index", {"data": values([1, 5])}, {"shape": (3,)}),
+    Bad("unravel_index", {"data": (3,)}, match="empty"),
+    Bad("unravel_index", {"data": (2, 3)}, {"shape": (3, 4)}, match="one axis", error="MXNetError"),
     Row("_internal._onehot_encode", {"lhs": values([1, 0, 5]), "rhs": (3, 2)}, grad=False, faces=("nd",)),
     Row("_internal._onehot_encode", {"lhs": ints((4,), 0, 3), "rhs": (4, 3)}, grad=False, faces=("nd",)),
     Row("_internal._onehot_encode", {"lhs": values([1.9]), "rhs": (1, 3)}, grad=False, faces=("nd",)),
