@@ -5,12 +5,13 @@ distribution an element of their inputs. None of them has a gradient.
 """
 
 import inspect
+import math
 from collections.abc import Callable
 
 import torch
 
 from mxcompat.base import MXNetError
-from mxcompat.ops.dtypes import NAME_BY_TORCH, TORCH_BY_NAME, floating, same_type, unify
+from mxcompat.ops.dtypes import NAME_BY_TORCH, TORCH_BY_NAME, fixed_output, floating, same_type, unify
 from mxcompat.ops.elemwise import define
 from mxcompat.ops.init import created_shape
 from mxcompat.ops.registry import register
@@ -326,3 +327,45 @@ def sample_multinomial(
 def shuffle(data):
     """The rows in random order."""
     return data[torch.randperm(data.shape[0], device=data.device)]
+
+
+def _unique_zipfian_shape(params: Params, ins: list, outs: list) -> tuple[list, list]:
+    shape = params.shape if params.shape is not None else outs[0]
+    if shape is None or len(shape) != 2:
+        raise MXNetError(f"shape is {shape}, expected (batch, samples)")
+    if shape[1] > params.range_max:
+        raise MXNetError(f"cannot draw {shape[1]} different numbers below range_max={params.range_max}")
+    return ins, [merge(shape, outs[0], "output 0"), merge(shape[:1], outs[1], "output 1")]
+
+
+def _draw_unique(count: int, range_max: int, device) -> tuple[torch.Tensor, torch.Tensor]:
+    """``count`` different numbers below ``range_max`` in the order they came, and how many draws that took."""
+    drawn = torch.empty(0, dtype=torch.int64, device=device)
+    while True:
+        places = torch.rand(max(2 * count, drawn.numel()), dtype=torch.float64, device=device)
+        drawn = torch.cat([drawn, torch.exp(places * math.log(range_max)).round().to(torch.int64) - 1])
+        numbers, which = drawn.unique(return_inverse=True)
+        if numbers.numel() >= count:
+            order = torch.arange(drawn.numel(), device=device)
+            first = torch.full_like(numbers, drawn.numel()).scatter_reduce(0, which, order, "amin").sort().values
+            return drawn[first[:count]], first[count - 1] + 1
+
+
+@register(
+    "_sample_unique_zipfian",
+    infer_shape=_unique_zipfian_shape,
+    infer_type=fixed_output("int64"),
+    outputs=2,
+    random=True,
+    traceable=False,
+)
+def sample_unique_zipfian(*, range_max: Int, shape: Optional(Shape()) = None, device: Device = None):
+    """Different numbers below ``range_max``, small ones more often: (batch, samples), and the draws each row took (batch,).
+
+    A number k is drawn with probability ``log((k + 1.5) / (k + 0.5)) / log(range_max)``, about that of a logarithmic
+    uniform distribution, and dropped when the row has it already. How long that takes depends on the values, so this does
+    not trace; it gets long when almost all numbers of a large range are asked for.
+    """
+    assert shape is not None  # the shape rule has seen to it
+    rows = [_draw_unique(shape[1], range_max, device) for _ in range(shape[0])]
+    return torch.stack([samples for samples, _ in rows]), torch.stack([draws for _, draws in rows])

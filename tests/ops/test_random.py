@@ -53,6 +53,21 @@ def _multinomial(sample, *rest):
         assert np.allclose(np.exp(rest[0]), np.array([0.2, 0.5, 0.3])[sample.astype(int)], atol=1e-6)
 
 
+def _unique(range_max):
+    """Rows of different numbers whose first ones are distributed as they should, and how many draws they took."""
+
+    def check(samples, draws):
+        assert samples.min() >= 0
+        assert samples.max() < range_max
+        assert all(len(set(row)) == len(row) for row in samples.tolist())
+        assert (draws >= samples.shape[1]).all()
+        expected = np.log(1.5) / np.log(range_max)
+        share = (samples[:, 0] == 0).mean()
+        assert abs(share - expected) < 6 * (expected * (1 - expected) / len(samples)) ** 0.5
+
+    return check
+
+
 def _permuted(sample, *rest):
     assert sorted(sample[:, 0].tolist()) == list(range(6))
     assert (sample[:, 1] == sample[:, 0] + 10).all()
@@ -101,6 +116,13 @@ ROWS = [
         (9000,),
         check=_multinomial,
     ),
+    Sampled("_internal._sample_unique_zipfian", {}, {"range_max": 20}, (2000, 6), check=_unique(20)),
+    Sampled("_internal._sample_unique_zipfian", {}, {"range_max": 3000}, (500, 40), check=_unique(3000)),
+    Sampled("_internal._sample_unique_zipfian", {}, {"range_max": 4}, (20, 4), check=_unique(4)),
+    Bad("_internal._sample_unique_zipfian", {}, {"range_max": 4, "shape": (2, 5)}, match="range_max=4"),
+    Bad("_internal._sample_unique_zipfian", {}, {"range_max": 4, "shape": (4,)}),
+    Bad("_internal._sample_unique_zipfian", {}, {"range_max": 4}),
+    Bad("_internal._sample_unique_zipfian", {}, {"shape": (2, 2)}, match="range_max"),
     Sampled("_internal._shuffle", {"data": ROWS_OF_SIX}, check=_permuted),
     Sampled("_internal._shuffle", {"data": ROWS_OF_SIX}, check=_permuted, dtype="int32"),
     Sampled("_internal._shuffle", {"data": ROWS_OF_SIX}, check=_permuted, dtype="float64"),
