@@ -12,6 +12,8 @@ import torch
 from mxcompat.base import MXNetError, is_callback_error
 from mxcompat.context import Context, torch_device
 from mxcompat.graph import compile as policy
+from mxcompat.graph import fuse, rewrite
+from mxcompat.graph.inference import Inference
 from mxcompat.graph.lower import Lowered, lower
 from mxcompat.graph.tap import Tap
 from mxcompat.ndarray.ndarray import NDArray, _wrap, array_like, is_shared
@@ -184,7 +186,10 @@ class Executor:
             lowered = lower(
                 self._heads, self._variables, wanted, is_train, self._device, self._created, self._instances
             )
-            runner = policy.Runner(lowered.module, lowered.operators, lowered.traceable, self._policy)
+            eager: Callable = lowered.module
+            if fuse.available(self._device):
+                eager = rewrite.for_training(lowered.module) if is_train else Inference(lowered.module)
+            runner = policy.Runner(lowered.module, eager, lowered.operators, lowered.traceable, self._policy)
             mode = self._modes[is_train] = _Mode(lowered, runner)
         return mode
 

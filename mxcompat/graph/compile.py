@@ -54,10 +54,10 @@ def expected_compile_seconds(operators: int) -> float:
 
 
 class Runner:
-    """Runs one lowered graph; ``begin`` and ``end`` bracket what belongs to one call of the user."""
+    """Runs one lowered graph: ``eager``, or what the compiler makes of ``module`` (both compute the same)."""
 
-    def __init__(self, module: fx.GraphModule, operators: int, traceable: bool, policy_name: str):
-        self.module, self.policy = module, policy_name if traceable else "never"
+    def __init__(self, module: fx.GraphModule, eager: Callable, operators: int, traceable: bool, policy_name: str):
+        self.module, self.eager, self.policy = module, eager, policy_name if traceable else "never"
         self._budget = expected_compile_seconds(operators)
         self._compiled: Callable | None = None
         self._eager_times: list[float] = []
@@ -75,7 +75,7 @@ class Runner:
     def __call__(self, tensors: Sequence[torch.Tensor]) -> Any:
         if self._use_compiled and not _must_stay_eager():
             return self._call_compiled(tensors)
-        return self.module(*tensors)
+        return self.eager(*tensors)
 
     def _call_compiled(self, tensors: Sequence[torch.Tensor]) -> Any:
         with self._lock:
@@ -90,7 +90,7 @@ class Runner:
             if not _is_backend_failure(error):
                 raise
             _note_backend_failure(error)
-            return self.module(*tensors)
+            return self.eager(*tensors)
 
     def record(self, seconds: float) -> None:
         """Note what one whole call (forward, and backward where there was one) took, and decide."""

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from mxcompat import allocator
 from mxcompat.ndarray import (
     _internal,
     arithmetic,
@@ -19,6 +20,7 @@ from mxcompat.ndarray import ndarray as _ndarray
 from mxcompat.ndarray.ndarray import NDArray, waitall
 from mxcompat.ops import load_catalogue
 
+allocator.keep_memory()
 load_catalogue()
 namespace.fill(
     {

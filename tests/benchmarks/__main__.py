@@ -9,6 +9,7 @@ process; ratios are taken within a round, their median is printed.
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 import statistics
 import subprocess
@@ -45,6 +46,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--only", default="", help="workloads whose name contains this")
+    parser.add_argument(
+        "--compiled", action="store_true", help="let PyTorch by hand be the better of eager and compiled"
+    )
     options = parser.parse_args()
     print("| workload | mxcompat | MXNet | MXNet / mxcompat | PyTorch by hand | mxcompat / PyTorch |")
     print("|---|---|---|---|---|---|")
@@ -55,7 +59,12 @@ def main() -> None:
         for _ in range(options.rounds):
             own = measure(sys.executable, "mxcompat", name, options.threads)
             original = measure(options.oracle, "mxnet", name, options.threads) if options.oracle else None
-            hand = measure(sys.executable, "torch", name, options.threads) if by_hand else None
+            hands = (
+                ["torch", "torch-compiled"]
+                if isinstance(by_hand, functools.partial) and options.compiled
+                else ["torch"]
+            )
+            hand = min(measure(sys.executable, side, name, options.threads) for side in hands) if by_hand else None
             rounds.append((own, original, hand))
         columns = [[r[i] for r in rounds if r[i] is not None] for i in range(3)]
         medians = [statistics.median(column) if column else None for column in columns]

@@ -5,13 +5,21 @@
 Runs on Python 3.8 and real MXNet too. ``torch`` is the same work written by hand, where there is one.
 """
 
+import functools
 import os
 import statistics
 import subprocess
 import sys
 import time
 
-import numpy as np
+from tests.benchmarks.networks import NETWORKS, batch, mlp, resnet50
+
+#: the clock: processor time of all threads (BENCHMARK_CLOCK=cpu) does not see what else the machine does
+clock = time.process_time if os.environ.get("BENCHMARK_CLOCK") == "cpu" else time.perf_counter
+
+
+#: seconds before the measurement begins; the compile policy has decided by then if this is long enough
+WARM_UP = float(os.environ.get("BENCHMARK_WARM_UP", "3"))
 
 
 def timed(call, repeat, number):
@@ -20,45 +28,35 @@ def timed(call, repeat, number):
         call()
     rounds = []
     for _ in range(repeat):
-        start = time.perf_counter()
+        start = clock()
         for _ in range(number):
             call()
-        rounds.append((time.perf_counter() - start) / number)
+        rounds.append((clock() - start) / number)
     return statistics.median(rounds)
 
 
-def mlp(mx):
-    net = mx.sym.Variable("data")
-    for i, width in enumerate((128, 64)):
-        net = mx.sym.Activation(mx.sym.FullyConnected(net, num_hidden=width, name=f"fc{i}"), act_type="relu")
-    return mx.sym.SoftmaxOutput(mx.sym.FullyConnected(net, num_hidden=10, name="out"), name="softmax")
+def steady(step, wait=lambda: None):
+    """Seconds of one step once it has settled: at least 3 s of warm-up, then the median of 7 rounds of 0.5 s or more."""
+    start, count = time.perf_counter(), 0
+    while time.perf_counter() - start < WARM_UP or count < 10:
+        step()
+        wait()
+        count += 1
+    number = max(1, int(0.5 / ((time.perf_counter() - start) / count)))
+
+    def several():
+        for _ in range(number):
+            step()
+        wait()
+
+    return timed(several, 7, 1) / number
 
 
-def resnet50(mx):
-    """A 50-layer residual network for 224 x 224 images, three-layer blocks."""
+def settle_allocator():
+    """The setting of glibc's allocator that mxcompat makes at import, for the other side."""
+    from mxcompat import allocator
 
-    def conv(net, filters, kernel, stride, name):
-        pad = (kernel // 2, kernel // 2)
-        net = mx.sym.Convolution(
-            net, num_filter=filters, kernel=(kernel, kernel), stride=(stride, stride), pad=pad, no_bias=True, name=name
-        )
-        return mx.sym.BatchNorm(net, fix_gamma=False, name=name + "_bn")
-
-    def relu(net):
-        return mx.sym.Activation(net, act_type="relu")
-
-    net = relu(conv(mx.sym.Variable("data"), 64, 7, 2, "stem"))
-    net = mx.sym.Pooling(net, kernel=(3, 3), stride=(2, 2), pad=(1, 1), pool_type="max")
-    for stage, (blocks, width) in enumerate(((3, 64), (4, 128), (6, 256), (3, 512))):
-        for block in range(blocks):
-            name = f"s{stage}b{block}"
-            stride = 2 if stage and not block else 1
-            shortcut = conv(net, 4 * width, 1, stride, name + "_sc") if not block else net
-            branch = relu(conv(net, width, 1, 1, name + "_a"))
-            branch = relu(conv(branch, width, 3, stride, name + "_b"))
-            net = relu(conv(branch, 4 * width, 1, 1, name + "_c") + shortcut)
-    net = mx.sym.Flatten(mx.sym.Pooling(net, global_pool=True, pool_type="avg", kernel=(7, 7)))
-    return mx.sym.SoftmaxOutput(mx.sym.FullyConnected(net, num_hidden=1000, name="fc"), name="softmax")
+    allocator.keep_memory()
 
 
 def add(mx):
@@ -98,54 +96,63 @@ def bind_resnet50(mx):
 def first_step_mlp(mx):
     """From the symbol to the end of the first training step, binding included."""
     net = mlp(mx)
-    start = time.perf_counter()
+    start = clock()
     ex = net.simple_bind(mx.cpu(), data=(64, 784))
     ex.forward(is_train=True)
     ex.backward()
     ex.grad_arrays[1].asnumpy()
-    return time.perf_counter() - start
+    return clock() - start
 
 
-def train_mlp(mx):
-    """One step of a Module: forward, backward, update."""
-    module = mx.mod.Module(mlp(mx))
-    module.bind([("data", (64, 784))], [("softmax_label", (64,))])
+def _module(mx, name, for_training):
+    shape, label_shape = NETWORKS[name][2:4]
+    module = mx.mod.Module(NETWORKS[name][0](mx))
+    module.bind([("data", shape)], [("softmax_label", label_shape)], for_training=for_training)
     module.init_params(mx.init.Xavier())
-    module.init_optimizer(optimizer_params={"learning_rate": 0.1, "momentum": 0.9})
-    rng = np.random.RandomState(0)
-    data, label = mx.nd.array(rng.rand(64, 784)), mx.nd.array(rng.randint(0, 10, 64))
-    batch = mx.io.DataBatch([data], [label])
+    return module, mx.io.DataBatch(*[[mx.nd.array(x)] for x in batch(name)])
+
+
+def train(mx, name):
+    """One step of a Module: forward, backward, update with momentum."""
+    module, one_batch = _module(mx, name, True)
+    module.init_optimizer(optimizer_params={"learning_rate": 0.01, "momentum": 0.9})
 
     def step():
-        module.forward_backward(batch)
+        module.forward_backward(one_batch)
         module.update()
 
-    def steps():
-        for _ in range(20):
-            step()
-        mx.nd.waitall()
-
-    return timed(steps, 7, 2) / 20
+    return steady(step, mx.nd.waitall)
 
 
-def train_mlp_torch(torch):
-    layers = [
-        torch.nn.Linear(784, 128),
-        torch.nn.ReLU(),
-        torch.nn.Linear(128, 64),
-        torch.nn.ReLU(),
-        torch.nn.Linear(64, 10),
-    ]
-    net = torch.nn.Sequential(*layers)
-    optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
-    data, label = torch.rand(64, 784), torch.randint(0, 10, (64,))
+def infer(mx, name):
+    """One forward of a Module bound for inference."""
+    module, one_batch = _module(mx, name, False)
+    return steady(lambda: module.forward(one_batch, is_train=False), mx.nd.waitall)
+
+
+def _by_hand(torch, name, compiled):
+    net = NETWORKS[name][1](torch)
+    data, label = (torch.from_numpy(x) for x in batch(name))
+    return (torch.compile(net) if compiled else net), net, data, label.long().reshape(-1)
+
+
+def train_torch(torch, name, compiled):
+    run, net, data, label = _by_hand(torch, name, compiled)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9)
 
     def step():
         optimizer.zero_grad()
-        torch.nn.functional.cross_entropy(net(data), label).backward()
+        torch.nn.functional.cross_entropy(run(data), label).backward()
         optimizer.step()
 
-    return timed(step, 7, 40)
+    return steady(step)
+
+
+def infer_torch(torch, name, compiled):
+    run, net, data, _ = _by_hand(torch, name, compiled)
+    net.eval()
+    with torch.no_grad():
+        return steady(lambda: torch.softmax(run(data), -1))
 
 
 def import_time(mx):
@@ -167,7 +174,7 @@ def _import_seconds(code):
     return statistics.median(rounds[1:])
 
 
-#: name -> (workload on MXNet's API, the same by hand in PyTorch or None)
+#: name -> (workload on MXNet's API, the same by hand in PyTorch or None); the latter is told whether to compile
 WORKLOADS = {
     "a + b, 4x4": (add, add_torch),
     "slice": (row_slice, None),
@@ -175,18 +182,25 @@ WORKLOADS = {
     "bind MLP": (bind_mlp, None),
     "bind ResNet-50": (bind_resnet50, None),
     "first step MLP": (first_step_mlp, None),
-    "train step MLP": (train_mlp, train_mlp_torch),
     "import": (import_time, import_time_torch),
 }
+for _name in NETWORKS:
+    WORKLOADS[f"train {_name}"] = (functools.partial(train, name=_name), functools.partial(train_torch, name=_name))
+    WORKLOADS[f"infer {_name}"] = (functools.partial(infer, name=_name), functools.partial(infer_torch, name=_name))
 
 
 def main():
     side, name = sys.argv[1:3]
     workload, by_hand = WORKLOADS[name]
-    if side == "torch":
+    if side.startswith("torch"):
         import torch
 
-        print(by_hand(torch))
+        settle_allocator()
+        print(
+            by_hand(torch, compiled=side == "torch-compiled")
+            if isinstance(by_hand, functools.partial)
+            else by_hand(torch)
+        )
     elif side == "mxnet":
         import mxnet
 

@@ -25,7 +25,7 @@ def runner(name: str, monkeypatch: pytest.MonkeyPatch) -> tuple[policy.Runner, l
         return lambda x: (x + 2,)
 
     monkeypatch.setattr(policy, "_compile", fake)
-    return policy.Runner(module, 1, True, name), compiled
+    return policy.Runner(module, module, 1, True, name), compiled
 
 
 def test_never_stays_eager_and_always_compiles_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,7 +67,8 @@ def test_auto_returns_to_eager_when_compiled_is_slower(monkeypatch: pytest.Monke
 
 def test_graphs_that_cannot_be_traced_stay_eager(monkeypatch: pytest.MonkeyPatch) -> None:
     runner("always", monkeypatch)
-    untraceable = policy.Runner(torch.fx.symbolic_trace(lambda x: (x,)), 1, False, "always")
+    module = torch.fx.symbolic_trace(lambda x: (x,))
+    untraceable = policy.Runner(module, module, 1, False, "always")
     assert untraceable.policy == "never"
 
 
