@@ -376,6 +376,12 @@ def identity(data):
     return data
 
 
+@register("_CrossDeviceCopy", infer_shape=same_shape, may_view=True)
+def cross_device_copy(data):
+    """A copy of the array; graphs of the original have it where an array goes from one device to another."""
+    return data
+
+
 @register(
     "BlockGrad", ("_sparse_stop_gradient", "stop_gradient"), infer_shape=same_shape, may_view=True, stops_gradient=True
 )

@@ -4,11 +4,14 @@ A 0 in their ``shape`` (and an empty shape) is an unknown size: in a graph it is
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 
 from mxcompat.base import MXNetError
-from mxcompat.ops.dtypes import TORCH_BY_NAME, in_type, output_from
+from mxcompat.context import Context
+from mxcompat.dtype import NAMES
+from mxcompat.ops.dtypes import TORCH_BY_NAME, in_type, output_from, unify
 from mxcompat.ops.registry import register
 from mxcompat.ops.schema import Bool, Device, DType, Float, Int, NoEffect, Optional, OutputShape, Params, Shape, Str
 from mxcompat.ops.shape import merge, normalize_axis, size
@@ -33,6 +36,30 @@ def zeros(
 ):
     """An array of zeros."""
     return torch.zeros(created, dtype=TORCH_BY_NAME[dtype], device=device)
+
+
+def _late_type(params: Params, ins: list, outs: list) -> tuple[list, list]:
+    """The type that the code ``dtype`` names; -1: what the consumers say."""
+    if params.dtype == -1:
+        return ins, outs
+    if params.dtype not in NAMES:
+        raise MXNetError(f"dtype={params.dtype}: expected -1 or a type's code, one of {sorted(NAMES)}")
+    return ins, [unify([TORCH_BY_NAME[NAMES[params.dtype]], *outs], "output")]
+
+
+def _zeros_of(params: Params, context: Context, ins: list, in_types: list, outs: list, out_types: list) -> Callable:
+    def blank(device: torch.device | None = None) -> torch.Tensor:
+        return torch.zeros(outs[0], dtype=out_types[0], device=device)
+
+    return blank
+
+
+@register("_zeros_without_dtype", infer_shape=created_shape, infer_type=_late_type, instantiate=_zeros_of)
+def zeros_without_dtype(
+    *, shape: Optional(Shape()) = None, ctx: NoEffect(Str) = "", dtype: Int = -1, device: Device = None
+):
+    """An array of zeros whose type, unless the code ``dtype`` gives it, is that of what uses it; alone it raises."""
+    return torch.zeros(shape, dtype=TORCH_BY_NAME[NAMES[dtype]], device=device)
 
 
 @register("_ones", infer_shape=created_shape, infer_type=output_from("dtype"))

@@ -1,5 +1,7 @@
 """Rows of the operators that create arrays."""
 
+import pytest
+
 from tests.harness import Bad, Row, rows_test
 
 ROWS = [
@@ -60,5 +62,25 @@ ROWS = [
     Bad("_internal._arange", {}, {"start": 0, "stop": 5, "step": -1}),
     Bad("_internal._zeros", {}, {"shape": (2, 3), "dtype": "complex64"}),
 ]
+ZEROS = "_internal._zeros_without_dtype"
+ROWS += [
+    Bad(ZEROS, {}, {"shape": (2, 3)}, match="not known", faces=("nd",)),
+    Bad(ZEROS, {}, {}, faces=("nd",)),
+    Bad(ZEROS, {}, {"shape": (2, 3), "dtype": "int32"}, match="dtype"),
+]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])
+def test_type_of_the_consumer(dtype: str) -> None:
+    """The original gives zeros of no type of their own the shape and type of what uses them."""
+    from mxcompat import cpu, nd, sym
+
+    total = sym._internal._zeros_without_dtype(shape=(2, 0), name="blank") + sym.Variable("data")
+    assert total.infer_shape(data=(2, 3)) == ([(2, 3)], [(2, 3)], [])
+    data = nd.ones((2, 3), dtype=dtype)
+    found = total.bind(cpu(), {"data": data}).forward()[0]
+    assert found.dtype == data.dtype
+    assert (found == data).asnumpy().all()
+
 
 test_rows = rows_test(ROWS, __file__)
