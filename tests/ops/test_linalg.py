@@ -1,5 +1,7 @@
 """Rows of the linear algebra operators."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Any
 
