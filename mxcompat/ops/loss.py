@@ -22,6 +22,13 @@ def _one_hot(label, classes: int, axis: int):
     return positions.reshape(shape) == label.to(torch.int64).unsqueeze(axis)
 
 
+def _minus_one_hot(share, label):
+    """``share`` (samples, classes, positions) less 1 at each label's class; a label outside names none."""
+    named = label.to(torch.int64).unsqueeze(1)
+    inside = named.clamp(0, share.shape[1] - 1)
+    return share.scatter_add(1, inside, (inside == named).to(share.dtype).neg())
+
+
 def _grouped(data, multi_output: bool, preserve_shape: bool):
     """The data as (samples, classes, positions); the softmax runs along axis 1."""
     if multi_output:
@@ -36,12 +43,12 @@ def _softmax_output_gradient(output, label, options: tuple):
     samples, classes, positions = share.shape
     # Compat: without multi_output and preserve_shape a longer label is read from its start.
     names = label.reshape(-1)[: samples * positions].reshape(samples, positions)
-    hit = _one_hot(names, classes, 1)
     if smooth_alpha and not multi_output:
+        hit = _one_hot(names, classes, 1)
         target = torch.where(hit, 1.0 - smooth_alpha, smooth_alpha / (classes - 1)).to(share.dtype)
         grad = share - target
     else:
-        grad = torch.add(share, hit, alpha=-1)
+        grad = _minus_one_hot(share, names)
     if use_ignore:
         grad = grad.masked_fill((names.to(torch.int64) == int(ignore_label)).unsqueeze(1), 0.0)
     scale = grad_scale / (positions if multi_output and normalization != "valid" else 1)

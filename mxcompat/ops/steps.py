@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.autograd.graph import increment_version
 
 Tensors = list[torch.Tensor]
 
@@ -149,6 +150,7 @@ def _descend_(
             weights, grads, moms or [], weight_decay=float(wd) / float(rescale), momentum=float(momentum), lr=rate,
             dampening=dampening, nesterov=False, maximize=False, is_first_step=False,
         )  # fmt: skip
+        increment_version(weights)  # the kernel writes them unseen
         return
     if moms is None:
         if wd != 0:
@@ -332,6 +334,7 @@ def adam_(
             beta1=float(beta1), beta2=float(beta2), weight_decay=float(wd), eps=float(epsilon), amsgrad=False,
             maximize=False,
         )  # fmt: skip
+        increment_version(weights)
     else:
         grads = prepared(grads, rescale_grad, clip_gradient, weights, wd)
         _decay_moments_(means, variances, grads, beta1, beta2)

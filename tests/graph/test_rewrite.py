@@ -86,6 +86,28 @@ def test_packed_weights_follow_the_parameters(monkeypatch: pytest.MonkeyPatch, n
         np.testing.assert_allclose(found, expected, atol=2e-6)
 
 
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "ftrl", "lamb"])
+def test_packed_weights_follow_an_update(monkeypatch: pytest.MonkeyPatch, optimizer: str) -> None:
+    monkeypatch.setenv("MXCOMPAT_EXACT", "0")
+    module = mx.mod.Module(convolutions("tanh"))
+    module.bind([("data", (5, 1, 10, 10))], [("softmax_label", (5,))])
+    module.init_params(mx.init.Uniform(0.5))
+    module.init_optimizer(optimizer=optimizer, optimizer_params={"learning_rate": 0.5})
+    batch = mx.io.DataBatch([mx.nd.ones((5, 1, 10, 10))], [mx.nd.zeros(5)])
+    for _ in range(2):
+        module.forward_backward(batch)
+        module.update()
+        for _ in range(3):
+            module.forward(batch, is_train=False)
+        monkeypatch.setenv("MXCOMPAT_EXACT", "1")
+        fresh = mx.mod.Module(module.symbol)
+        fresh.bind([("data", (5, 1, 10, 10))], [("softmax_label", (5,))], for_training=False)
+        fresh.set_params(*module.get_params())
+        fresh.forward(batch)
+        monkeypatch.setenv("MXCOMPAT_EXACT", "0")
+        np.testing.assert_allclose(module.get_outputs()[0].asnumpy(), fresh.get_outputs()[0].asnumpy(), atol=2e-6)
+
+
 def test_a_backward_after_an_inference_forward(monkeypatch: pytest.MonkeyPatch) -> None:
     plain, fused = (bound(monkeypatch, convolutions("tanh"), exact) for exact in "10")
     for executor in (plain, fused):
