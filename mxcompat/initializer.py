@@ -388,14 +388,14 @@ class LSTMBias(Initializer):
 
 
 #: names of the gates of one layer of a packed recurrent parameter, in order
-_GATES = {"rnn_relu": ("",), "rnn_tanh": ("",), "lstm": ("_i", "_f", "_c", "_o"), "gru": ("_r", "_z", "_o")}
+FUSED_GATES = {"rnn_relu": ("",), "rnn_tanh": ("",), "lstm": ("_i", "_f", "_c", "_o"), "gru": ("_r", "_z", "_o")}
 
 
-def _fused_pieces(
+def fused_pieces(
     size: int, hidden: int, layers: int, mode: str, bidirectional: bool
 ) -> Iterator[tuple[str, tuple[int, ...]]]:
     """Name and shape of every piece of a packed parameter of ``size`` numbers, in the order in which they lie."""
-    gates, directions = _GATES[mode], "lr" if bidirectional else "l"
+    gates, directions = FUSED_GATES[mode], "lr" if bidirectional else "l"
     row = len(gates) * hidden * len(directions)  # numbers of a layer for each input column
     deep = (layers - 1) * row * (hidden * len(directions) + hidden + 2)
     width = (size - deep) // row - hidden - 2
@@ -448,7 +448,7 @@ class FusedRNN(Initializer):
         if initializer is None or initializer is self:
             raise ValueError(f"FusedRNN: no initializer for the pieces of {desc}: init is None, and so is the net's")
         numbers, place = arr.reshape((-1,)), 0
-        pieces = _fused_pieces(arr.size, self._num_hidden, self._num_layers, self._mode, self._bidirectional)
+        pieces = fused_pieces(arr.size, self._num_hidden, self._num_layers, self._mode, self._bidirectional)
         for name, shape in list(pieces):
             count = int(np.prod(shape))
             piece = numbers[place : place + count].reshape(shape)

@@ -18,6 +18,10 @@ MODULES: dict[str, dict[str, str]] = {
     "mx.module": {},
     "mx.optimizer": {},
     "mx.registry": {},
+    "mx.rnn": {},
+    "mx.rnn.io": {},
+    "mx.rnn.rnn": {},
+    "mx.rnn.rnn_cell": {},
 }
 
 
