@@ -4,7 +4,7 @@ import gc
 import importlib
 import pkgutil
 
-_INFRASTRUCTURE = {"dtypes", "faces", "registry", "schema", "shape"}
+_INFRASTRUCTURE = {"dtypes", "faces", "mixed", "registry", "schema", "shape", "storage"}
 
 
 def load_catalogue() -> None:
