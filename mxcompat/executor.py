@@ -14,7 +14,7 @@ from mxcompat.context import Context, torch_device
 from mxcompat.graph import compile as policy
 from mxcompat.graph import fuse, rewrite
 from mxcompat.graph.inference import Inference
-from mxcompat.graph.lower import Lowered, lower
+from mxcompat.graph.lower import Lowered, lower, refused_gradient
 from mxcompat.graph.tap import Tap
 from mxcompat.ndarray.ndarray import NDArray, _wrap, array_like, is_shared
 from mxcompat.symbol.node import topological
@@ -74,6 +74,7 @@ class Executor:
         self._grads = [grad if req != "null" else None for grad, req in zip(grads, grad_req)]
         self._grad_req = list(grad_req)
         self._wanted = [i for i, grad in enumerate(self._grads) if grad is not None and _differentiable(args[i])]
+        self._refused = refused_gradient(self._heads, {id(self._variables[i]) for i in self._wanted})
         self.arg_arrays, self.aux_arrays, self.grad_arrays = list(args), list(aux), list(grads)
         self._losses = [node.op is not None and node.op.is_loss(node.params) for node, _ in self._heads]
         self._policy = policy.policy()
@@ -251,6 +252,8 @@ class Executor:
         """
         if self._call is None or not self._wanted:
             return
+        if self._refused:
+            raise MXNetError(f"backward: {self._refused}")
         call, mode = self._call, self._modes[self._call.is_train]
         start = time.perf_counter()
         heads = self._head_gradients(out_grads)

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import fx
 
+from mxcompat.base import MXNetError
 from mxcompat.ops.schema import Params
 from mxcompat.symbol.node import Entry, Node, topological
 
@@ -156,12 +157,45 @@ def _forward_writes(node: Node, place: dict[int, int]) -> list[tuple[int, float]
 
 def differentiated(order: Sequence[Node], heads: Sequence[Entry], leaves: set[int]) -> set[int]:
     """The nodes (by id) whose gradient is computed: they lie between a head and a leaf that gets a gradient."""
-    below = set(leaves)  # a leaf is reachable through the inputs
+    return _below(order, leaves) & _above(order, heads)
+
+
+def _below(order: Sequence[Node], leaves: set[int]) -> set[int]:
+    """The nodes (by id) that a leaf reaches through the inputs."""
+    below = set(leaves)
     for node in order:
         if node.op is not None and not node.op.stops_gradient and any(id(child) in below for child, _ in node.inputs):
             below.add(id(node))
-    above: set[int] = {id(node) for node, _ in heads}  # a head is reachable through the consumers
+    return below
+
+
+def _above(order: Sequence[Node], heads: Sequence[Entry]) -> set[int]:
+    """The nodes (by id) that a head reaches through the consumers."""
+    above: set[int] = {id(node) for node, _ in heads}
     for node in reversed(order):
         if id(node) in above and node.op is not None and not node.op.stops_gradient:
             above.update(id(child) for child, _ in node.inputs)
-    return below & above
+    return above
+
+
+def refused_gradient(heads: Sequence[Entry], leaves: set[int]) -> str:
+    """Why a backward with these leaves (by id) must fail: an input of which no gradient can be asked; empty if it need not.
+
+    Raises ``MXNetError`` where a gradient would pass through an operator that has none, whatever lies before it.
+    """
+    order = topological(heads)
+    if not leaves or all(n.op is None or (n.op.differentiable and not n.op.no_gradient) for n in order):
+        return ""
+    above, below = _above(order, heads), _below(order, leaves)
+    for node in order:
+        if node.op is None or id(node) not in above:
+            continue
+        if not node.op.differentiable:
+            raise MXNetError(
+                f"Operator {node.op.name} is non-differentiable: no gradient can pass through {node.name}; put BlockGrad "
+                "behind it, or bind without gradients"
+            )
+        for name, (child, _) in zip(node.op.input_names(node.params), node.inputs):
+            if name in node.op.no_gradient and id(child) in below:
+                return f"{node.op.label(node.name)}: no gradient can be asked for input {name}; put BlockGrad before it"
+    return ""

@@ -55,9 +55,11 @@ def invoke(op: Operator, inputs: Sequence[Any], given: dict[str, Any], out: Any 
     else:
         instance = _instance(op, params, tensors, context)
     recorded = STATE.recording and any(x._tape is not None for x in inputs)
-    if recorded:
-        tensors = [x._data if x._tape is None else x._tape for x in inputs]
-    results = run(op, params, tensors, is_train, device, grad=recorded, instance=instance)
+    taped = [x._data if x._tape is None else x._tape for x in inputs] if recorded else tensors
+    graded = recorded and op.differentiable and not op.stops_gradient
+    if graded:
+        tensors = taped
+    results = run(op, params, tensors, is_train, device, grad=graded, instance=instance)
     count = op.num_outputs(params)
     values = results[:count]
     mutated = op.mutated_names(params)
@@ -71,7 +73,7 @@ def invoke(op: Operator, inputs: Sequence[Any], given: dict[str, Any], out: Any 
         values = [_unshare(value, tensors) for value in values]
     visible = values[: op.num_visible(params)]
     if recorded:
-        visible = [_recorded(value, tensors) for value in visible]
+        visible = [_recorded(value, taped) for value in _guarded(op, visible, names, taped)]
     if out is not None:
         return _write_out(op, visible, out, recorded)
     handles = [_handle(value, context, recorded) for value in visible]
@@ -233,6 +235,68 @@ def _recorded(value: torch.Tensor, tensors: Sequence[torch.Tensor]) -> torch.Ten
     inputs = [t for t in tensors if t.requires_grad]
     with torch.enable_grad():
         return _ZeroGradient.apply(value, *inputs)
+
+
+class _Refusal(torch.autograd.Function):
+    """A zero that stands for an input of which no gradient can be asked; asking raises."""
+
+    @staticmethod
+    def forward(ctx: Any, tensor: torch.Tensor, what: str, source: Any) -> torch.Tensor:
+        ctx.what, ctx.shape, ctx.source = what, tensor.shape, source
+        return tensor.new_zeros(())
+
+    @staticmethod
+    def backward(ctx: Any, asked: torch.Tensor) -> tuple:
+        if bool(asked) and (ctx.source is None or _reaches_leaf(ctx.source)):
+            raise MXNetError(f"{ctx.what}; put BlockGrad in between")
+        return asked.new_zeros(()).expand(ctx.shape), None, None
+
+
+def _reaches_leaf(function: Any) -> bool:
+    """Whether a gradient that enters there arrives at an attached array, and not only at operators that stop it."""
+    seen, stack = set(), [function]
+    while stack:
+        function = stack.pop()
+        if function is None or function in seen or isinstance(function, _ZeroGradient._backward_cls):
+            continue
+        if hasattr(function, "variable"):
+            return True
+        seen.add(function)
+        stack += [following for following, _ in function.next_functions]
+    return False
+
+
+class _Tie(torch.autograd.Function):
+    """The value; its head gradient goes on, and, unless it is zero, a 1 to each of the refusals."""
+
+    @staticmethod
+    def forward(ctx: Any, value: torch.Tensor, *refusals: torch.Tensor) -> torch.Tensor:
+        ctx.types = [refusal.dtype for refusal in refusals]
+        return value.view_as(value)
+
+    @staticmethod
+    def backward(ctx: Any, head: torch.Tensor) -> tuple:
+        asked = (head != 0).any()
+        return head, *(asked.to(dtype) for dtype in ctx.types)
+
+
+def _guarded(op: Operator, values: list, names: Sequence[str], tensors: Sequence[torch.Tensor]) -> list:
+    """The values of a recorded call, such that backward refuses the gradients that the operator does not have."""
+    if op.differentiable and not op.no_gradient:
+        return values
+    refusals = []
+    with torch.enable_grad():
+        for name, tensor in zip(names, tensors):
+            if not tensor.requires_grad:
+                continue
+            if not op.differentiable:  # raises whatever lies before it
+                refusals.append(_Refusal.apply(tensor, f"Operator {op.name} is non-differentiable", None))
+            elif name in op.no_gradient:
+                source = torch.autograd.graph.get_gradient_edge(tensor).node
+                refusals.append(_Refusal.apply(tensor, f"{op.name}: no gradient can be asked for input {name}", source))
+        if not refusals:
+            return values
+        return [_Tie.apply(value, *refusals) if value.is_floating_point() else value for value in values]
 
 
 class _Commit(torch.autograd.Function):

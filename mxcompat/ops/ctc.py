@@ -76,7 +76,6 @@ def _ctc_type(params: Params, ins: list, outs: list) -> tuple[list, list]:
     infer_type=_ctc_type,
     active=_ctc_inputs,
     output_names=("output0",),
-    no_gradient=("data_lengths", "label_lengths"),
 )
 def ctc_loss(
     data,

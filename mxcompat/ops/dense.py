@@ -124,7 +124,7 @@ def _khatri_rao_shape(params: Params, *shapes: tuple) -> tuple:
     variadic="num_args",
     infer_shape=forward_rule(_khatri_rao_shape),
     infer_type=floating(),
-    no_gradient=("args",),
+    no_gradient=True,
     may_view=True,
 )
 def khatri_rao(*args, num_args: Int(min=1)):

@@ -334,7 +334,7 @@ for _stem, (_function, _text, _is_comparison) in BINARY.items():
     )(binary_operator(_main, _function, f"{_text}\n\nlhs and rhs of one shape and type -> the same (no broadcasting)."))
 
 
-@register("_grad_add", infer_shape=same_shape, no_gradient=("lhs", "rhs"))
+@register("_grad_add", infer_shape=same_shape, no_gradient=True)
 def grad_add(lhs, rhs):
     """lhs + rhs, as gradients are summed.
 
@@ -507,7 +507,6 @@ def _pairwise_shape(params: Params, ins: list, outs: list) -> tuple[list, list]:
     variadic="num_outputs",
     outputs=lambda params: params.num_outputs,
     may_view=True,
-    no_gradient=("data",),
 )
 def amp_multicast(*data, num_outputs: Int(min=1), cast_narrow: Bool = False):
     """All inputs in the widest of their floating types (the narrowest with ``cast_narrow``)."""
@@ -571,7 +570,7 @@ def _finite_shape(params: Params, ins: list, outs: list) -> tuple[list, list]:
     return ins, [(1,)]
 
 
-@register("all_finite", infer_shape=_finite_shape, infer_type=_finite_type, stops_gradient=True, no_gradient=("data",))
+@register("all_finite", infer_shape=_finite_shape, infer_type=_finite_type, stops_gradient=True, no_gradient=True)
 def all_finite(data, *, init_output: Bool = True):
     """1 in an array of shape (1,) when every element is finite, else 0; ``init_output=False`` raises."""
     return torch.isfinite(_require_floating(data)).all().to(torch.float32).reshape(1)
@@ -583,7 +582,7 @@ def all_finite(data, *, init_output: Bool = True):
     infer_type=_finite_type,
     variadic="num_arrays",
     stops_gradient=True,
-    no_gradient=("data",),
+    no_gradient=True,
 )
 def multi_all_finite(*data, num_arrays: Int(min=1) = 1, init_output: Bool = True):
     """1 in an array of shape (1,) when every element of every array is finite, else 0; ``init_output=False`` raises."""

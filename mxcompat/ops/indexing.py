@@ -139,7 +139,7 @@ def _batch_take_type(params: Params, ins: list, outs: list) -> tuple[list, list]
     "batch_take",
     infer_shape=forward_rule(_batch_take_shape),
     infer_type=_batch_take_type,
-    no_gradient=("a", "indices"),
+    no_gradient=True,
 )
 def batch_take(a, indices):
     """One element of each row of ``a`` (..., K): indices (int32, one for each row) -> the shape of indices."""
@@ -239,7 +239,7 @@ def _fill_shape(params: Params, *shapes: tuple) -> tuple:
     infer_shape=forward_rule(_fill_shape),
     infer_type=floating(),
     symbolic=False,
-    no_gradient=("lhs", "mhs", "rhs"),
+    no_gradient=True,
 )
 def fill_element_0index(lhs, mhs, rhs):
     """``lhs`` (N, K) with, in each row, the element that ``rhs`` (N,) names replaced by that of ``mhs`` (N,).
@@ -262,7 +262,7 @@ def _onehot_encode_shape(params: Params, *shapes: tuple) -> tuple:
     infer_shape=forward_rule(_onehot_encode_shape),
     infer_type=floating(),
     symbolic=False,
-    no_gradient=("lhs", "rhs"),
+    no_gradient=True,
 )
 def onehot_encode(lhs, rhs):
     """One row for each number in ``lhs`` (N,): 1 in that column, 0 elsewhere, in the shape (N, K) of ``rhs``."""
@@ -286,7 +286,7 @@ def _scatter_set_nd_type(params: Params, ins: list, outs: list) -> tuple[list, l
     infer_shape=_scatter_set_nd_shape,
     infer_type=_scatter_set_nd_type,
     check=lambda params, lhs, rhs, indices: _check_axis_indices(indices, params.shape),
-    no_gradient=("lhs", "rhs", "indices"),
+    no_gradient=True,
 )
 def scatter_set_nd(lhs, rhs, indices, *, shape: Shape):
     """``lhs`` with ``rhs`` written where ``indices`` (M, ...) point; ``shape`` is that of ``lhs``.

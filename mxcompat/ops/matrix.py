@@ -394,13 +394,13 @@ def _assign_shape(params: Params, ins: list, outs: list) -> tuple[list, list]:
     return [shape, *[merge(region, value, "rhs") for value in ins[1:]]], [shape]
 
 
-@register("_slice_assign", ("_crop_assign",), infer_shape=_assign_shape, no_gradient=("lhs", "rhs"))
+@register("_slice_assign", ("_crop_assign",), infer_shape=_assign_shape, no_gradient=True)
 def slice_assign(lhs, rhs, *, begin: OptionalInts, end: OptionalInts, step: OptionalInts = ()):
     """lhs with the region ``begin:end:step`` replaced by rhs."""
     return _assigned(lhs, rhs, Params(begin=begin, end=end, step=step))
 
 
-@register("_slice_assign_scalar", ("_crop_assign_scalar",), infer_shape=_assign_shape, no_gradient=("data",))
+@register("_slice_assign_scalar", ("_crop_assign_scalar",), infer_shape=_assign_shape, no_gradient=True)
 def slice_assign_scalar(data, *, scalar: Float = 0.0, begin: OptionalInts, end: OptionalInts, step: OptionalInts = ()):
     """data with the region ``begin:end:step`` filled with a number."""
     params = Params(begin=begin, end=end, step=step)

@@ -38,7 +38,9 @@ def _update(name: str, *, states: tuple[str, ...] = (), low: int = 0, aliases: t
     """``register`` for an update of one weight; ``low`` inputs have the weight's type and the rest float32 (0: all the
     weight's)."""
     types = floating(low_and_float32(low) if low else same_type)
-    return register(name, aliases, infer_shape=same_shape, infer_type=types, mutates=states, symbolic=False)
+    return register(
+        name, aliases, infer_shape=same_shape, infer_type=types, mutates=states, symbolic=False, no_gradient=True
+    )
 
 
 def _stepped(step: Callable, tensors: tuple, changed: tuple[int, ...], *numbers: Any, **options: Any) -> tuple:
@@ -236,7 +238,12 @@ def _mp_lamb_types(params: Params, ins: list, outs: list) -> tuple[list, list]:
 
 
 @register(
-    "mp_lamb_update_phase1", infer_shape=same_shape, infer_type=_mp_lamb_types, mutates=("mean", "var"), symbolic=False
+    "mp_lamb_update_phase1",
+    infer_shape=same_shape,
+    infer_type=_mp_lamb_types,
+    mutates=("mean", "var"),
+    symbolic=False,
+    no_gradient=True,
 )
 def mp_lamb_update_phase1(
     weight, grad, mean, var, weight32, *, beta1: Float = 0.9, beta2: Float = 0.999, epsilon: Float = 1e-6, t: Int,
@@ -265,7 +272,7 @@ def _phase2(weight: Any, g: Any, r1: Any, r2: Any, lr: float, lower_bound: float
     return weight - (ratio * lr).reshape((1,) * weight.ndim) * g
 
 
-@register("lamb_update_phase2", infer_shape=_phase2_shape, infer_type=floating(), symbolic=False)
+@register("lamb_update_phase2", infer_shape=_phase2_shape, infer_type=floating(), symbolic=False, no_gradient=True)
 def lamb_update_phase2(weight, g, r1, r2, *, lr: Float, lower_bound: Float = -1.0, upper_bound: Float = -1.0):
     """``weight - lr * r1 / r2 * g``: the direction ``g`` scaled by the norms ``r1`` of the weight and ``r2`` of ``g``.
 
@@ -279,7 +286,13 @@ def _phase2_types(params: Params, ins: list, outs: list) -> tuple[list, list]:
     return [weight, *low_and_float32(0)(params, ins[1:], [])[0]], outs
 
 
-@register("mp_lamb_update_phase2", infer_shape=_phase2_shape, infer_type=floating(_phase2_types), symbolic=False)
+@register(
+    "mp_lamb_update_phase2",
+    infer_shape=_phase2_shape,
+    infer_type=floating(_phase2_types),
+    symbolic=False,
+    no_gradient=True,
+)
 def mp_lamb_update_phase2(
     weight, g, r1, r2, weight32, *, lr: Float, lower_bound: Float = -1.0, upper_bound: Float = -1.0
 ):
@@ -307,6 +320,7 @@ def unless_scale_is_bad(scale: torch.Tensor, new: torch.Tensor, old: torch.Tenso
     infer_type=floating(low_and_float32(4)),
     mutates=("grad", "mean", "var"),
     symbolic=False,
+    no_gradient=True,
 )
 def adamw_update(
     weight, grad, mean, var, rescale_grad, *, lr: Float, beta1: Float = 0.9, beta2: Float = 0.999,
@@ -333,6 +347,7 @@ def adamw_update(
     infer_type=floating(low_and_float32(2)),
     mutates=("mean", "var", "weight32"),
     symbolic=False,
+    no_gradient=True,
 )
 def mp_adamw_update(
     weight, grad, mean, var, weight32, rescale_grad, *, lr: Float, beta1: Float = 0.9, beta2: Float = 0.999,

@@ -68,7 +68,7 @@ def _update_many(
 
     return register(
         name, infer_shape=infer_shape, infer_type=infer_type, active=active, mutates=mutates, variadic=count,
-        counts_itself=False, outputs=lambda params: params[count], symbolic=False,
+        counts_itself=False, outputs=lambda params: params[count], symbolic=False, no_gradient=True,
     )  # fmt: skip
 
 
@@ -294,7 +294,12 @@ def _one_type_to_float32(params: Params, ins: list, outs: list) -> tuple[list, l
 
 
 @register(
-    "multi_sum_sq", infer_shape=_entry_each, infer_type=_one_type_to_float32, variadic="num_arrays", active=_array_names
+    "multi_sum_sq",
+    infer_shape=_entry_each,
+    infer_type=_one_type_to_float32,
+    variadic="num_arrays",
+    active=_array_names,
+    no_gradient=True,
 )
 def multi_sum_sq(*data, num_arrays: Int):
     """The sum of the squares of each array, as one float32 array with ``num_arrays`` entries."""
@@ -305,7 +310,7 @@ def _all_float32(params: Params, ins: list, outs: list) -> tuple[list, list]:
     return [_require_float32(dtype, f"{i} of multi_lars") for i, dtype in enumerate(ins)], [torch.float32]
 
 
-@register("multi_lars", infer_shape=same_shape, infer_type=_all_float32)
+@register("multi_lars", infer_shape=same_shape, infer_type=_all_float32, no_gradient=True)
 def multi_lars(lrs, weights_sum_sq, grads_sum_sq, wds, *, eta: Float, eps: Float, rescale_grad: Float = 1.0):
     """Rates by layer: ``lrs * eta * w / (g * rescale_grad + wds * w + eps)`` with the norms w of the weights and g of the
     gradients (roots of the sums of squares), and ``lrs`` where one of these is 0. All inputs have one entry a layer."""
@@ -324,7 +329,7 @@ def _each_floating(params: Params, ins: list, outs: list) -> tuple[list, list]:
 
 @register(
     "reset_arrays", infer_shape=_each_as_given, infer_type=_each_floating, variadic="num_arrays", active=_array_names,
-    outputs=0, mutates=_array_names, symbolic=False,
+    outputs=0, mutates=_array_names, symbolic=False, no_gradient=True,
 )  # fmt: skip
 def reset_arrays(*data, num_arrays: Int):
     """Fill the arrays with zeros; there are no outputs."""

@@ -34,7 +34,7 @@ def _sorted_shape(params: Params, ins: list, outs: list) -> tuple[list, list]:
     return same_shape(params, ins, outs)
 
 
-@register("sort", infer_shape=_sorted_shape, output_names=("output0",), no_gradient=("data",))
+@register("sort", infer_shape=_sorted_shape, output_names=("output0",))
 def sort(data, *, axis: Optional(Int) = -1, is_ascend: Bool = True):
     """The values in order along an axis, or of the flattened array."""
     _no_half(data)
@@ -161,7 +161,7 @@ def _histogram_type(params: Params, ins: list, outs: list) -> tuple[list, list]:
     active=lambda params: ("data", "bins") if params.bin_cnt is None else ("data",),
     outputs=2,
     stops_gradient=True,
-    no_gradient=("data", "bins"),
+    no_gradient=True,
 )
 def histogram(
     data,

@@ -323,7 +323,7 @@ def sample_multinomial(
     return indices, torch.log(rows.gather(1, drawn)).reshape(result_shape)
 
 
-@register("_shuffle", ("shuffle",), infer_shape=same_shape, infer_type=same_type, random=True, stops_gradient=True)
+@register("_shuffle", ("shuffle",), infer_shape=same_shape, infer_type=same_type, random=True, no_gradient=True)
 def shuffle(data):
     """The rows in random order."""
     return data[torch.randperm(data.shape[0], device=data.device)]

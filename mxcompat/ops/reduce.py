@@ -273,7 +273,7 @@ def _channel_shape(params: Params, ins: list, outs: list) -> tuple[list, list]:
     return ins, [merge((ins[0][0], *ins[0][2:]), outs[0], "output")]
 
 
-@register("argmax_channel", infer_shape=_channel_shape, stops_gradient=True, no_gradient=("data",))
+@register("argmax_channel", infer_shape=_channel_shape, stops_gradient=True, no_gradient=True)
 def argmax_channel(data):
     """The first position of the largest value along axis 1, in the type of ``data``."""
     return _first_position(data, 1, False, True)

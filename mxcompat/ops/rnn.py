@@ -224,7 +224,6 @@ def _run_fused(layers: _Layers, cells: list[_Cell], data, state, state_cell, is_
     active=_rnn_inputs,
     outputs=lambda params: len(_rnn_output_names(params)),
     output_names=_rnn_output_names,
-    no_gradient=("sequence_length",),
     random=True,
 )
 def rnn(

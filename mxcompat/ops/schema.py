@@ -309,7 +309,8 @@ class Operator:
     traceable        False keeps graphs with this operator eager
     symbolic         False: exists imperatively only
     stops_gradient   its gradients are all zero, and nothing behind it is differentiated through it
-    no_gradient      inputs for which a gradient cannot be asked (MXNetError)
+    no_gradient      True: it has none, and where one would pass through it, MXNetError is raised; names: inputs for
+                     which a gradient cannot be asked (MXNetError)
     open_params      keywords that are no parameters are kept, as text
     prepare          ``f(params)`` -> the parsed parameters of one node or one imperative call, shared with no other
     instantiate      ``f(params, context, in_shapes, in_types, out_shapes, out_types)`` -> ``f(*tensors, is_train=)``, what
@@ -342,7 +343,7 @@ class Operator:
         traceable: bool = True,
         symbolic: bool = True,
         stops_gradient: bool = False,
-        no_gradient: Sequence[str] = (),
+        no_gradient: bool | Sequence[str] = (),
         variable_attributes: dict[str, dict[str, str]] | None = None,
         hint: str | None = None,
         open_params: bool = False,
@@ -358,7 +359,8 @@ class Operator:
         self.mutates = mutates if callable(mutates) else tuple(mutates)
         self.commit, self.forward_writes, self.check = commit, forward_writes, check
         self.may_view, self._loss, self.random, self.traceable = may_view, loss, random, traceable
-        self.symbolic, self.no_gradient, self.hint = symbolic, tuple(no_gradient), hint or name.lower()
+        self.symbolic, self.hint = symbolic, hint or name.lower()
+        self.differentiable, self.no_gradient = no_gradient is not True, _names(no_gradient)
         self.stops_gradient = stops_gradient
         self.variable_attributes = variable_attributes or {}
         self.open_params, self.prepare, self.instantiate = open_params, prepare, instantiate
@@ -496,6 +498,10 @@ class Operator:
         if self.takes_shape:
             kwargs[self.takes_shape] = shape
         return kwargs
+
+
+def _names(no_gradient: bool | Sequence[str]) -> tuple[str, ...]:
+    return () if isinstance(no_gradient, bool) else tuple(no_gradient)
 
 
 def _with_check(fn: Callable, check: Callable) -> Callable:

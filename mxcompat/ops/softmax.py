@@ -48,7 +48,6 @@ def _scaled(data, temperature):
     infer_shape=_softmax_shape,
     infer_type=floating(_softmax_type),
     active=lambda params: ("data", "length") if params.use_length else ("data",),
-    no_gradient=("length",),
 )
 def softmax(
     data,
