@@ -41,7 +41,10 @@ class ModifierCell(BaseRNNCell):
         finally:
             self.base_cell._modified = True
 
-    def begin_state(self, init_sym: Callable[..., Symbol] = symbol.zeros, **kwargs: Any) -> list:
+    def begin_state(  # type: ignore[override]
+        self, init_sym: Callable[..., Symbol] = symbol.zeros, **kwargs: Any
+    ) -> list:
+        """The base cell's, by the function ``init_sym`` (also taken as ``func``, the name that other cells give it)."""
         check(
             not self._modified,
             "After applying modifier cells (e.g. DropoutCell) the base cell cannot be called directly. Call the "

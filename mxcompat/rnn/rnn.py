@@ -24,7 +24,7 @@ def rnn_unroll(
     """Deprecated: ``cell.unroll``. A prefix of inputs is for cells whose own ``unroll`` takes one."""
     warnings.warn("rnn_unroll is deprecated. Please call cell.unroll directly.", stacklevel=2)
     # The original hands input_prefix to every cell, none of which takes it.
-    prefix = {"input_prefix": input_prefix} if input_prefix else {}
+    prefix: dict[str, Any] = {"input_prefix": input_prefix} if input_prefix else {}
     return cell.unroll(length=length, inputs=inputs, begin_state=begin_state, layout=layout, **prefix)
 
 
