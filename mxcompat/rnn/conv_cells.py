@@ -69,7 +69,7 @@ class BaseConvRNNCell(BaseRNNCell):
     def state_info(self) -> list[dict[str, Any]]:
         return [{"shape": self._state_shape, "__layout__": self._conv_layout} for _ in range(2)]
 
-    def _conv_forward(self, inputs: Symbol, states: Sequence[Symbol], name: str) -> tuple[Symbol, Symbol]:
+    def _conv_forward(self, inputs: Symbol, states: Sequence[Symbol], name: str) -> tuple[Any, Any]:
         """Both convolutions, all gates at once."""
         shared = {"num_filter": self._num_hidden * self._num_gates, "layout": self._conv_layout}
         i2h = symbol.Convolution(name=f"{name}i2h", data=inputs, weight=self._iW, bias=self._iB, **self._i2h, **shared)

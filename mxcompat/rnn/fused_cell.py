@@ -48,7 +48,7 @@ class FusedRNNCell(BaseRNNCell):
         self._get_next_state = get_next_state
         self._directions = ["l", "r"] if bidirectional else ["l"]
         filler = FusedRNN(None, num_hidden, num_layers, mode, bidirectional, forget_bias)
-        self._parameter = self.params.get("parameters", init=filler)
+        self._parameter: Any = self.params.get("parameters", init=filler)
 
     @property
     def state_info(self) -> list[dict[str, Any]]:
@@ -146,7 +146,7 @@ class FusedRNNCell(BaseRNNCell):
         for layer in range(self._num_layers):
             sides = [cell(self._num_hidden, f"{self._prefix}{side}{layer}_") for side in self._directions]
             if self._bidirectional:
-                stack.add(BidirectionalCell(*sides, output_prefix=f"{self._prefix}bi_l{layer}_"))
+                stack.add(BidirectionalCell(sides[0], sides[1], output_prefix=f"{self._prefix}bi_l{layer}_"))
             else:
                 stack.add(sides[0])
             if self._dropout > 0 and layer != self._num_layers - 1:

@@ -9,6 +9,8 @@ from mxcompat import initializer, symbol
 from mxcompat.rnn.base_cell import BaseRNNCell, RNNParams
 from mxcompat.symbol import Symbol, _internal
 
+_OPERATORS: Any = _internal  # made at import
+
 
 class _DenseCell(BaseRNNCell):
     """A cell with one dense layer of the input (``i2h``) and one of the state (``h2h``)."""
@@ -25,7 +27,7 @@ class _DenseCell(BaseRNNCell):
     def state_info(self) -> list[dict[str, Any]]:
         return [{"shape": (0, self._num_hidden), "__layout__": "NC"}]
 
-    def _layers(self, inputs: Symbol, state: Symbol, name: str) -> tuple[Symbol, Symbol]:
+    def _layers(self, inputs: Symbol, state: Symbol, name: str) -> tuple[Any, Any]:
         """Both dense layers, all gates at once."""
         rows = self._num_hidden * len(self._gate_names)
         i2h = symbol.FullyConnected(data=inputs, weight=self._iW, bias=self._iB, num_hidden=rows, name=f"{name}i2h")
@@ -87,8 +89,8 @@ def lstm_step(
     forget_gate = symbol.Activation(sliced[1], act_type="sigmoid", name=f"{name}f")
     in_transform = cell._get_activation(sliced[2], activation, name=f"{name}c")
     out_gate = symbol.Activation(sliced[3], act_type="sigmoid", name=f"{name}o")
-    memory = _internal._plus(forget_gate * memory, in_gate * in_transform, name=f"{name}state")
-    output = _internal._mul(out_gate, cell._get_activation(memory, activation), name=f"{name}out")
+    memory = _OPERATORS._plus(forget_gate * memory, in_gate * in_transform, name=f"{name}state")
+    output = _OPERATORS._mul(out_gate, cell._get_activation(memory, activation), name=f"{name}out")
     return output, [output, memory]
 
 
@@ -118,5 +120,5 @@ def gru_step(
     reset = symbol.Activation(i2h_r + h2h_r, act_type="sigmoid", name=f"{name}_r_act")
     update = symbol.Activation(i2h_z + h2h_z, act_type="sigmoid", name=f"{name}_z_act")
     fresh = cell._get_activation(i2h_o + reset * h2h_o, activation, name=f"{name}_h_act")
-    output = _internal._plus((1.0 - update) * fresh, update * state, name=f"{name}out")
+    output = _OPERATORS._plus((1.0 - update) * fresh, update * state, name=f"{name}out")
     return output, [output]
