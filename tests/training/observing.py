@@ -49,9 +49,9 @@ def plain(value):
 GOLDEN = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "golden", "training.json")
 
 
-def recorded(table):
+def recorded(table, golden=GOLDEN):
     """The recorded results of a table's cases."""
-    with open(GOLDEN, encoding="utf-8") as file:
+    with open(golden, encoding="utf-8") as file:
         results = json.load(file)
     return {name.partition(": ")[2]: result for name, result in results.items() if name.startswith(table + ": ")}
 
