@@ -27,6 +27,7 @@ LAYERS = {
     "util": 0,
     "registry": 0,
     "gluon": 0,
+    "downloads": 0,
     "ops": 1,
     "ndarray": 2,
     "symbol": 2,
