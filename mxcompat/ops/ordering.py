@@ -36,7 +36,10 @@ def _sorted_shape(params: Params, ins: list, outs: list) -> tuple[list, list]:
 
 @register("sort", infer_shape=_sorted_shape, output_names=("output0",))
 def sort(data, *, axis: Optional(Int) = -1, is_ascend: Bool = True):
-    """The values in order along an axis, or of the flattened array."""
+    """The values in order along an axis, or of the flattened array.
+
+    Compat: the original differentiates it where ``axis`` is given, and raises where it is left out.
+    """
     _no_half(data)
     values, where = _along(data, axis)
     return torch.sort(values, dim=where, descending=not is_ascend, stable=True)[0]
