@@ -9,6 +9,7 @@ import torch
 
 from mxcompat.base import MXNetError, is_callback_error
 from mxcompat.ndarray.ndarray import NDArray, _mark, _wrap
+from mxcompat.ndarray.sparse_array import gradient_array, store_gradient
 from mxcompat.scope import STATE
 
 __all__ = ["Function", "backward", "grad", "is_recording", "is_training", "mark_variables", "pause"]
@@ -101,7 +102,12 @@ def _heads(heads: Any, head_grads: Any) -> tuple[list[torch.Tensor], list[torch.
                 "differentiate the same graph twice, you need to pass retain_graph=True to backward."
             )
         tensors.append(head._tape)
-        given.append(torch.ones_like(head._data) if gradient is None else gradient._data.to(head._data.dtype))
+        like = head._like
+        given.append(
+            torch.ones(like.shape, dtype=like.dtype, device=like.device)
+            if gradient is None
+            else gradient._data.to(like.dtype)
+        )
     return tensors, given
 
 
@@ -148,10 +154,7 @@ def _store(array: NDArray, gradient: torch.Tensor | None) -> None:
     target = array._grad
     if target is None or gradient is None:
         return
-    if array._grad_req == "add":
-        target._data.add_(gradient.detach())
-    else:
-        target._data.copy_(gradient.detach())
+    store_gradient(target, gradient.detach(), array._grad_req == "add")
 
 
 def _differentiate(
@@ -197,7 +200,7 @@ def grad(
     for variable, gradient in zip(variables, gradients):
         if gradient is None:
             raise MXNetError("grad: a variable is not connected to the heads")
-        result = _wrap(gradient.detach().clone(memory_format=torch.contiguous_format), variable.context)
+        result = gradient_array(gradient.detach(), variable.context)
         if create_graph and gradient.requires_grad:
             result._tape = gradient
         results.append(result)

@@ -14,6 +14,7 @@ from mxcompat.context import Context, current_context, torch_device
 from mxcompat.formats import arrays as array_format
 from mxcompat.ndarray.dispatch import invoke
 from mxcompat.ndarray.ndarray import NDArray, _from_record, _record, _share, _wrap
+from mxcompat.ndarray.sparse_array import BaseSparseNDArray, is_scipy_csr, sparse_copy, zeros_of
 from mxcompat.ops import registry
 from mxcompat.ops.dtypes import NAME_BY_TORCH, torch_dtype
 
@@ -37,8 +38,9 @@ def _filled(name: str, shape: Any, ctx: Any, dtype: Any, out: Any = None) -> NDA
 
 
 def zeros(shape: Any, ctx: Any = None, dtype: Any = None, stype: str | None = None, **kwargs: Any) -> NDArray:
-    """An array of zeros; ``shape`` is a tuple or an int."""
-    _dense(stype, "zeros")
+    """An array of zeros; ``shape`` is a tuple or an int. ``stype`` 'csr' or 'row_sparse' makes a sparse one."""
+    if stype not in (None, "default"):
+        return zeros_of(stype, _shape(shape), ctx, dtype)
     return _filled("_zeros", shape, ctx, dtype, kwargs.get("out"))
 
 
@@ -59,24 +61,23 @@ def full(shape: Any, val: float, ctx: Any = None, dtype: Any = None, out: NDArra
 
 def empty(shape: Any, ctx: Any = None, dtype: Any = None, stype: str | None = None) -> NDArray:
     """A new array without meaningful content (zeros here)."""
-    _dense(stype, "empty")
+    if stype not in (None, "default"):
+        return zeros_of(stype, _shape(shape), ctx, dtype)
     context = ctx or current_context()
     return _wrap(
         torch.zeros(_shape(shape), dtype=torch_dtype(dtype or "float32"), device=torch_device(context)), context
     )
 
 
-def _dense(stype: str | None, what: str) -> None:
-    if stype not in (None, "default"):
-        raise MXNetError(f"{what}: storage type {stype!r} is not supported, expected 'default' (dense)")
-
-
 def array(source_array: Any, ctx: Context | None = None, dtype: Any = None) -> NDArray:
     """An array from numbers, nested lists, numpy or NDArray.
 
     The type is float32 unless ``dtype`` says otherwise or the source is an NDArray; ``TypeError`` for other sources.
+    Sparse sources, scipy's csr matrices among them, give sparse arrays.
     """
     context = ctx or current_context()
+    if isinstance(source_array, BaseSparseNDArray) or is_scipy_csr(source_array):
+        return sparse_copy(source_array, context, dtype)
     if isinstance(source_array, NDArray):
         wanted = torch_dtype(dtype) if dtype is not None else source_array._data.dtype
         data = source_array._data.to(torch_device(context), wanted, copy=True)

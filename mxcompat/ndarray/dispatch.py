@@ -10,6 +10,7 @@ import torch
 from mxcompat.base import MXNetError, is_callback_error
 from mxcompat.context import Context, current_context, torch_device
 from mxcompat.ops.dtypes import NAME_BY_TORCH
+from mxcompat.ops.mixed import ALWAYS, Sparse, densify
 from mxcompat.ops.schema import Operator, Params
 from mxcompat.ops.shape import is_known
 from mxcompat.scope import STATE
@@ -21,6 +22,18 @@ def install_handle(factory: Callable[[torch.Tensor, Context], Any]) -> None:
     """The registration point of the NDArray class: ``factory(tensor, context)`` makes a handle."""
     global _new_handle
     _new_handle = factory
+
+
+_invoke_mixed: Callable[..., Any]
+
+
+def install_mixed(function: Callable[..., Any]) -> None:
+    """The registration point of calls with sparse arrays: ``function(op, params, inputs, out, context)``.
+
+    It returns None where the call runs on dense copies.
+    """
+    global _invoke_mixed
+    _invoke_mixed = function
 
 
 def parse_context(text: Any) -> Context:
@@ -46,6 +59,10 @@ def invoke(op: Operator, inputs: Sequence[Any], given: dict[str, Any], out: Any 
         raise MXNetError(
             f"Operator {op.name} expects {len(names)} inputs ({', '.join(names)}), but got {len(inputs)} instead"
         )
+    if op.name in ALWAYS or _any_sparse(inputs, out):
+        done = _invoke_mixed(op, params, inputs, out, context)
+        if done is not None:
+            return done
     tensors = [x._data for x in inputs]
     device = torch_device(context) if op.takes_device else None
     is_train = STATE.training
@@ -55,7 +72,7 @@ def invoke(op: Operator, inputs: Sequence[Any], given: dict[str, Any], out: Any 
     else:
         instance = _instance(op, params, tensors, context)
     recorded = STATE.recording and any(x._tape is not None for x in inputs)
-    taped = [x._data if x._tape is None else x._tape for x in inputs] if recorded else tensors
+    taped = [t if x._tape is None else _taped(x) for t, x in zip(tensors, inputs)] if recorded else tensors
     graded = recorded and op.differentiable and not op.stops_gradient
     if graded:
         tensors = taped
@@ -66,7 +83,8 @@ def invoke(op: Operator, inputs: Sequence[Any], given: dict[str, Any], out: Any 
     _write_mutated(mutated, names, inputs, results[count:])
     if op.forward_writes is not None:  # imperatively the original writes these in every call
         for name, number in op.forward_writes(params).items():
-            inputs[names.index(name)]._data.fill_(number)
+            target = inputs[names.index(name)]
+            target._write(torch.full_like(target._like, number))
     if recorded and is_train and op.commit is not None and len(results) > count + len(mutated):
         values = _commit_in_backward(op, params, inputs, names, values, results[count + len(mutated) :])
     if op.may_view:
@@ -78,6 +96,23 @@ def invoke(op: Operator, inputs: Sequence[Any], given: dict[str, Any], out: Any 
         return _write_out(op, visible, out, recorded)
     handles = [_handle(value, context, recorded) for value in visible]
     return handles[0] if len(handles) == 1 else handles
+
+
+def _any_sparse(inputs: Sequence[Any], out: Any) -> bool:
+    for x in inputs:
+        if x._storage is not None:
+            return True
+    if out is None:
+        return False
+    return any(x._storage is not None for x in (out if isinstance(out, (list, tuple)) else (out,)))
+
+
+def _taped(x: Any) -> torch.Tensor:
+    """The array's place in the recording, as a tensor with its elements."""
+    if x._storage is None:
+        return x._tape
+    with torch.enable_grad():
+        return densify(Sparse(x._storage, x._tape))
 
 
 def run(
@@ -105,15 +140,18 @@ def run(
                 result = function(*tensors, **kwargs)
         else:  # nothing here requires a gradient, so nothing is taped
             result = function(*tensors, **kwargs)
-    except MXNetError as error:
-        if is_callback_error(error):
-            raise
-        raise MXNetError(f"{op.name}: {error}") from None
     except (RuntimeError, IndexError, ValueError, TypeError) as error:
         if is_callback_error(error):
             raise
-        raise MXNetError(f"{op.name}({_describe(tensors)}): {error}") from error
+        raise failure(op, tensors, error) from (None if isinstance(error, MXNetError) else error)
     return list(result) if isinstance(result, (tuple, list)) else [result]
+
+
+def failure(op: Operator, tensors: Sequence[torch.Tensor], error: Exception) -> MXNetError:
+    """What to raise for a failure in an operator."""
+    if isinstance(error, MXNetError):
+        return MXNetError(f"{op.name}: {error}")
+    return MXNetError(f"{op.name}({_describe(tensors)}): {error}")
 
 
 def _created_shape(op: Operator, params: Params) -> tuple:
@@ -189,7 +227,7 @@ def _write_mutated(
     for name, value in zip(mutated, values):
         for target, input_name in zip(inputs, names):
             if input_name == name:
-                target._data.copy_(value)
+                target._write(value)
 
 
 def _write_out(op: Operator, values: Sequence[torch.Tensor], out: Any, recorded: bool) -> Any:
@@ -203,15 +241,21 @@ def _write_out(op: Operator, values: Sequence[torch.Tensor], out: Any, recorded:
                 "behavior when evaluating gradients. Please call backward first to clear the graph or do this out side "
                 "of a record section."
             )
-        if target._data.shape != value.shape or target._data.dtype is not value.dtype:
-            raise MXNetError(
-                f"{op.name}: Incompatible attr in node at {index}-th output: expected {_describe([value])}, "
-                f"got {_describe([target._data])}"
-            )
+        check_target(op, index, target, value)
         with torch.no_grad():
-            target._data.copy_(value)
+            target._write(value)
         target._tape = value if recorded and value.requires_grad else None
     return out
+
+
+def check_target(op: Operator, index: int, target: Any, value: torch.Tensor) -> None:
+    """``MXNetError`` for an array given as ``out`` that has another shape or type than the value."""
+    like = target._like
+    if like.shape != value.shape or like.dtype is not value.dtype:
+        raise MXNetError(
+            f"{op.name}: Incompatible attr in node at {index}-th output: expected {_describe([value])}, "
+            f"got {_describe([like])}"
+        )
 
 
 class _ZeroGradient(torch.autograd.Function):
@@ -323,6 +367,6 @@ def _commit_in_backward(
         with torch.no_grad():
             new_values = op.commit(params, tuple(t._data for t in targets), kept)  # type: ignore[misc]
             for target, value in zip(targets, new_values):
-                target._data.copy_(value)
+                target._write(value)
 
     return [_Commit.apply(values[0], action), *values[1:]]

@@ -23,6 +23,8 @@ from mxcompat.ndarray.dispatch import install_handle, invoke
 from mxcompat.ops import registry
 from mxcompat.ops.dtypes import NAME_BY_TORCH, NUMPY_BY_TORCH, torch_dtype
 from mxcompat.ops.shape import reshape_target
+from mxcompat.ops.storage import empty as empty_storage
+from mxcompat.ops.storage import stored
 from mxcompat.scope import STATE
 
 __all__ = ["NDArray", "waitall"]
@@ -42,6 +44,15 @@ def _wrap(tensor: torch.Tensor, context: Context | None = None) -> NDArray:
     return handle
 
 
+_wrap_sparse: Callable[[Any, Context], Any]
+
+
+def install_sparse(factory: Callable[[Any, Context], Any]) -> None:
+    """The registration point of the sparse classes: ``factory(storage, context)`` makes a handle."""
+    global _wrap_sparse
+    _wrap_sparse = factory
+
+
 def _call(name: str, *inputs: NDArray, out: Any = None, **params: Any) -> Any:
     return invoke(registry.get(name), inputs, params, out)
 
@@ -56,6 +67,8 @@ class NDArray:
     _tape: torch.Tensor | None
     _grad: NDArray | None
     _grad_req: str | None
+    #: what a sparse array holds in place of a tensor (ops/storage.py)
+    _storage: Any = None
 
     def __init__(self, handle: Any = None, writable: bool = True):
         source = handle._data if isinstance(handle, NDArray) else torch.empty(0)
@@ -64,6 +77,15 @@ class NDArray:
         self._tape = self._grad = self._grad_req = None
 
     # -- what it is ---------------------------------------------------------------------------------------------
+
+    @property
+    def _like(self) -> torch.Tensor:
+        """A tensor of the array's shape, type and device, to look at these only."""
+        return self._data
+
+    def _write(self, value: torch.Tensor) -> None:
+        """Set all elements, in place."""
+        self._data.copy_(value)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -219,11 +241,13 @@ class NDArray:
             return self._recorded_copy(other)
         if not isinstance(other, NDArray):
             raise TypeError(f"copyto does not support type {type(other)}")
-        if other is self or other._data.data_ptr() == self._data.data_ptr() and other.shape == self.shape:
+        if other is self:
             return other
-        if other._data.shape != self._data.shape:
+        if other._storage is None and other._data.data_ptr() == self._data.data_ptr() and other.shape == self.shape:
+            return other
+        if other.shape != self.shape:
             raise MXNetError(f"copyto: expected target shape {self.shape}, got {other.shape}")
-        other._data.copy_(self._data)
+        other._write(self._data)
         return other
 
     def as_in_context(self, context: Context) -> NDArray:
@@ -243,10 +267,12 @@ class NDArray:
         return self
 
     def tostype(self, stype: str) -> NDArray:
-        """The array in another storage type."""
-        if stype != "default":
-            raise MXNetError(f"tostype: storage type {stype!r} is not supported, expected 'default' (dense)")
-        return self
+        """The array in another storage type, a copy for ``csr`` (two axes, ``ValueError`` otherwise) and ``row_sparse``."""
+        if stype == "default":
+            return self
+        if stype == "csr" and self.ndim != 2:
+            raise ValueError(f"To convert to a CSR, the NDArray should be 2 Dimensional. Current shape is {self.shape}")
+        return _call("cast_storage", self, stype=stype)
 
     def detach(self) -> NDArray:
         """A handle on the same memory that is not part of any recorded computation."""
@@ -391,10 +417,16 @@ class NDArray:
     # -- recording ----------------------------------------------------------------------------------------------
 
     def attach_grad(self, grad_req: str = "write", stype: str | None = None) -> None:
-        """Give the array a gradient array, which ``backward`` fills by ``grad_req`` (write, add or null)."""
-        if stype not in (None, "default"):
-            raise MXNetError(f"attach_grad: stype {stype!r} is not supported, expected 'default'")
-        _mark(self, _wrap(torch.zeros_like(self._data), self._ctx), grad_req)
+        """Give the array a gradient array, which ``backward`` fills by ``grad_req`` (write, add or null).
+
+        ``stype`` is the gradient's storage type, by default the array's.
+        """
+        like, stype = self._like, stype or self.stype
+        if stype == "default":
+            grad = _wrap(torch.zeros_like(like, memory_format=torch.contiguous_format), self._ctx)
+        else:
+            grad = _wrap_sparse(empty_storage(stype, like.shape, like.dtype, like.device), self._ctx)
+        _mark(self, grad, grad_req)
 
     def backward(self, out_grad: NDArray | None = None, retain_graph: bool = False, train_mode: bool = True) -> None:
         """Gradients of this array with respect to everything attached (head gradient: ones by default)."""
@@ -466,11 +498,12 @@ def _mark(array: NDArray, grad: NDArray | None, grad_req: str) -> None:
     if grad_req not in ("write", "add", "null"):
         raise ValueError(f"grad_req {grad_req!r} is not one of 'write', 'add', 'null'")
     array._grad, array._grad_req = grad, grad_req
-    if grad_req == "null" or not array._data.dtype.is_floating_point:
+    like = array._like
+    if grad_req == "null" or not like.dtype.is_floating_point:
         array._tape = None
         return
     # .data has a version counter of its own: MXNet allows writing a weight between forward and backward
-    array._tape = array._data.data.requires_grad_(True)
+    array._tape = like.data.requires_grad_(True)
     array._tape.mx_leaf = array  # type: ignore[attr-defined]
 
 
@@ -483,20 +516,22 @@ def _autograd() -> Any:
 
 
 def _record(array: NDArray) -> Any:
-    """The file record of a dense array."""
-    data = array._data.detach().cpu().contiguous()
+    """The file record of an array."""
+    storage = array._storage
+    data = (array._data if storage is None else storage.values).detach().cpu().contiguous()
     name = NAME_BY_TORCH[data.dtype]
     values = (data.view(torch.int16) if name == "bfloat16" else data).numpy()
     if name == "bfloat16":
         values = values.view(np.uint16)
     context = (array._ctx.device_typeid, array._ctx.device_id)
-    return array_format.ArrayRecord(name, tuple(data.shape), values, context=context)
+    if storage is None:
+        return array_format.ArrayRecord(name, tuple(data.shape), values, context=context)
+    structure = tuple(tensor.cpu().numpy() for tensor in storage.tensors[1:])
+    return array_format.ArrayRecord(name, storage.shape, values, storage.stype, structure, context=context)
 
 
 def _from_record(record: Any) -> NDArray:
     """The array of a file record; the stored context is information only."""
-    if record.stype != "default":
-        raise MXNetError(f"array of storage type {record.stype!r} cannot be loaded: only dense arrays are supported")
     if record.data is None:
         raise MXNetError("an array without memory (never allocated) cannot be loaded")
     if record.dtype == "bfloat16":
@@ -504,9 +539,12 @@ def _from_record(record: Any) -> NDArray:
     else:
         data = record.data if record.data.flags.writeable and record.data.flags.owndata else np.array(record.data)
         tensor = torch.from_numpy(data)
-    tensor = tensor.reshape(record.shape)
     context = current_context()
-    return _wrap(tensor.to(torch_device(context)), context)
+    device = torch_device(context)
+    if record.stype == "default":
+        return _wrap(tensor.reshape(record.shape).to(device), context)
+    structure = [torch.from_numpy(np.array(part, np.int64)).to(device) for part in record.aux]
+    return _wrap_sparse(stored(record.stype, tensor.to(device), structure, record.shape), context)
 
 
 def _binary(lhs: NDArray, rhs: Any, array_op: str, scalar_op: str) -> NDArray:

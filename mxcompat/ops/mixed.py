@@ -108,7 +108,9 @@ def proxy(storage: Storage) -> torch.Tensor:
 class Call:
     """One call of an operator on mixed values: ``values`` are tensors and storages, ``outputs`` its results."""
 
-    def __init__(self, op: Operator, params: Params, kwargs: dict[str, Any], values: Sequence[Any], stypes: Sequence[str]):
+    def __init__(
+        self, op: Operator, params: Params, kwargs: dict[str, Any], values: Sequence[Any], stypes: Sequence[str]
+    ):
         self.op, self.params, self.kwargs, self.values, self.stypes = op, params, kwargs, tuple(values), tuple(stypes)
         self.outputs: list = []
         self.wanted: Sequence[bool] = ()
@@ -189,9 +191,7 @@ class _Mixed(torch.autograd.Function):
             return (None, None, *[None] * len(wanted))
         with torch.no_grad():
             found = ctx.call.gradients(wanted, [gradient_of(g) for g in grads])
-            shown = [
-                tensor_of(g, accepts) if want else None for g, want, accepts in zip(found, wanted, ctx.accepts)
-            ]
+            shown = [tensor_of(g, accepts) if want else None for g, want, accepts in zip(found, wanted, ctx.accepts)]
         return (None, None, *shown)
 
 

@@ -70,16 +70,24 @@ def sparse_retain(data, indices):
 
 def _retain_stypes(params: Params, stypes: Stypes) -> Sequence[str]:
     if stypes != ("row_sparse", "default"):
-        raise MXNetError(f"_sparse_retain needs a row_sparse array and dense indices, found {' and '.join(stypes)} storage")
+        raise MXNetError(
+            f"_sparse_retain needs a row_sparse array and dense indices, found {' and '.join(stypes)} storage"
+        )
     return ("row_sparse",)
 
 
+def _named_rows(call: Call) -> torch.Tensor:
+    """The rows that exist among those named, in order."""
+    rows = torch.unique(call.values[1].to(torch.int64))
+    return rows[(rows >= 0) & (rows < call.values[0].shape[0])]
+
+
 def _retain(call: Call, data: RowSparse, indices: torch.Tensor) -> RowSparse:
-    return data.retained(indices.to(torch.int64))
+    return data.retained(_named_rows(call))
 
 
 def _retain_gradients(call: Call, gradients: Sequence[Gradient]) -> list[Gradient]:
-    (gradient,), rows = gradients, call.values[1].to(torch.int64)
+    (gradient,), rows = gradients, _named_rows(call)
     if isinstance(gradient, RowSparse):
         return [gradient.retained(rows), None]
     return [RowSparse(gradient[rows], rows, gradient.shape), None]
@@ -188,7 +196,10 @@ def _embedding_gradient_stypes(params: Params, stypes: Stypes, gradient: str) ->
     return "default", "row_sparse" if params.sparse_grad else "default"
 
 
-for _name, _takes_part in (("Embedding", lambda params: params.sparse_grad), ("_contrib_SparseEmbedding", lambda p: True)):
+for _name, _takes_part in (
+    ("Embedding", lambda params: params.sparse_grad),
+    ("_contrib_SparseEmbedding", lambda p: True),
+):
     rule(_name, Rule(_embedding_stypes, _embedding, _embedding_gradients, _takes_part, _embedding_gradient_stypes))
 
 # -- products -------------------------------------------------------------------------------------------------------

@@ -228,7 +228,9 @@ for _name in ("sum", "mean"):
 def _square_sum_stypes(params: Params, stypes: Stypes) -> Sequence[str]:
     axis = params.axis
     if stypes[0] != "row_sparse" or axis is None or len(axis) != 1 or params.exclude:
-        raise MXNetError(f"_square_sum needs one axis of a row_sparse matrix, found axis={axis} and {stypes[0]} storage")
+        raise MXNetError(
+            f"_square_sum needs one axis of a row_sparse matrix, found axis={axis} and {stypes[0]} storage"
+        )
     return ("row_sparse",) if axis[0] % 2 == 1 and params.keepdims else ("default",)
 
 

@@ -92,7 +92,12 @@ class Csr(Storage):
     indptr: torch.Tensor
 
     def __init__(
-        self, values: torch.Tensor, indices: torch.Tensor, indptr: torch.Tensor, shape: Sequence[int], checked: bool = True
+        self,
+        values: torch.Tensor,
+        indices: torch.Tensor,
+        indptr: torch.Tensor,
+        shape: Sequence[int],
+        checked: bool = True,
     ):
         self.values, self.indices, self.indptr = values, indices, indptr
         self.shape = tuple(int(dim) for dim in shape)
@@ -315,6 +320,14 @@ def empty(stype: str, shape: Sequence[int], dtype: torch.dtype, device: torch.de
     if stype == "csr" and len(shape) != 2:
         raise MXNetError(f"a csr array has two dimensions, found shape {tuple(shape)}")
     return (Csr if stype == "csr" else RowSparse).empty(shape, dtype, device)
+
+
+def stored(stype: str, values: torch.Tensor, structure: Sequence[torch.Tensor], shape: Sequence[int]) -> Any:
+    """Storage of its parts, in the order of files; an ``indptr`` that was never allocated is one of zeros."""
+    if stype == "row_sparse":
+        return RowSparse(values, structure[0], shape, checked=False)
+    pointers = structure[0] if structure[0].numel() else structure[0].new_zeros(shape[0] + 1)
+    return Csr(values, structure[1], pointers, shape, checked=False)
 
 
 def align(left: Any, right: Any) -> tuple[torch.Tensor, torch.Tensor, Callable[[torch.Tensor], Any]]:
