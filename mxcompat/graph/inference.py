@@ -17,6 +17,7 @@ from torch import fx
 from torch.nn import functional
 
 from mxcompat.graph import fuse, rewrite
+from mxcompat.graph.recurrent import join_steps
 
 __all__ = ["Inference"]
 
@@ -120,6 +121,7 @@ class _Linear(_Layer):
 
 
 def _fold(module: fx.GraphModule) -> fx.GraphModule:
+    module = join_steps(module)
     graph = copy.deepcopy(module.graph)
     for node in list(graph.nodes):
         if rewrite.is_plain_convolution(node) and _are_placeholders(node.args[1:]):

@@ -127,7 +127,7 @@ def _add_node(
     assert op is not None
     args = tuple(values[id(child), index] for child, index in node.inputs)
     call = graph.create_node("call_function", target, args, kwargs, name=_legal(node.name, 0))
-    call.meta.update(mxnet_name=node.name, operator=op.name, params=node.params)
+    call.meta.update(mxnet_name=node.name, operator=op.name, params=node.params, random=op.random)
     count = node.num_outputs()
     has_tail = op.commit is not None and is_train
     mutated = op.mutated_names(node.params)

@@ -12,12 +12,14 @@ from collections.abc import Callable, Collection
 from torch import fx
 
 from mxcompat.graph import fuse
+from mxcompat.graph.recurrent import join_steps
 
 __all__ = ["for_training", "geometry", "is_plain_convolution", "single_user"]
 
 
 def for_training(module: fx.GraphModule) -> fx.GraphModule:
     """The graph with fused kernels, differentiable; the module itself where it holds nothing to fuse."""
+    module = join_steps(module)
     graph = copy.deepcopy(module.graph)
     changed = False
     for node in list(graph.nodes):
