@@ -44,6 +44,27 @@ def is_callback_error(error: BaseException) -> bool:
     return getattr(error, "mx_callback", False)
 
 
+#: error classes by name, as ``register_error`` filled it
+error_types: dict[str, type] = {}
+
+
+def register_error(func_name: Any = None, cls: Any = None) -> Any:
+    """Enter an error class under ``func_name`` (default: its own name); works as a decorator, with and without a name.
+
+    The original raises registered classes for messages of its C library that begin with their name. Here nothing comes
+    from C, so the registry only answers who is in it.
+    """
+    if callable(func_name):
+        func_name, cls = None, func_name
+
+    def enter(error: type) -> type:
+        error_types[func_name or error.__name__] = error
+        return error
+
+    return enter if cls is None else enter(cls)
+
+
+@register_error
 class NotImplementedForSymbol(MXNetError):
     """Raised when a Symbol is used where only an NDArray has a value (truth value, ``asnumpy``, in-place arithmetic)."""
 
