@@ -192,7 +192,7 @@ def differences(
         error = np.where(equal, 0, np.abs(first - second)).astype(np.float64)
         finite = np.abs(first[np.isfinite(expected)]) if wide is np.float64 else np.zeros(0)
         scale = max(1.0, float(np.median(finite)) if finite.size else 1.0)
-        allowed = np.where(np.isfinite(error), atol * scale + rtol * np.abs(first).astype(np.float64), 0)
+        allowed = np.where(np.isfinite(error), atol * scale + rtol * np.asarray(np.abs(first), np.float64), 0)
         bad = ~equal & ~(error <= allowed)
         if not bad.any():
             return ""
