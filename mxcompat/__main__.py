@@ -19,6 +19,7 @@ from mxcompat.migrate import CommandError
 
 #: command -> its module and what it does
 COMMANDS = {
+    "ops": ("mxcompat.migrate.catalogue", "list the original's operators: supported, missing, left out"),
     "run": ("mxcompat.migrate.run", "run an unmodified MXNet script"),
 }
 

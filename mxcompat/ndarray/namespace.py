@@ -9,7 +9,7 @@ from typing import Any
 
 from mxcompat.ndarray.dispatch import invoke
 from mxcompat.ndarray.ndarray import NDArray
-from mxcompat.ops import faces, registry
+from mxcompat.ops import faces, reference, registry
 from mxcompat.ops.schema import Operator
 
 
@@ -63,6 +63,10 @@ def fill(modules: dict[str, ModuleType]) -> None:
             if not hasattr(modules[where], name):
                 setattr(modules[where], name, make_function(op, name, modules[where].__name__))
                 _export(modules[where], name)
+    for excluded in reference.excluded():
+        where, name = faces.place(excluded)
+        if not hasattr(modules[where], name):
+            setattr(modules[where], name, faces.refusal(excluded))
 
 
 def _export(module: ModuleType, name: str) -> None:

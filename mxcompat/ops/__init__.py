@@ -4,7 +4,7 @@ import gc
 import importlib
 import pkgutil
 
-_INFRASTRUCTURE = {"dtypes", "faces", "mixed", "registry", "schema", "shape", "storage"}
+_INFRASTRUCTURE = {"dtypes", "faces", "mixed", "reference", "registry", "schema", "shape", "storage"}
 
 
 def load_catalogue() -> None:

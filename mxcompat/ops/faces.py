@@ -1,10 +1,11 @@
 """What the two faces of the catalogue share: where a name belongs, its signature and docstring, and argument splitting."""
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from mxcompat.base import _Null
+from mxcompat.base import MXNetError, _Null
+from mxcompat.ops.reference import why_excluded
 from mxcompat.ops.schema import NoEffect, Operator
 
 #: prefix of a registry name -> submodule of mx.nd and mx.sym in which the rest of the name is public
@@ -61,6 +62,18 @@ def docstring(op: Operator, kind: str) -> str:
     if op.aliases:
         lines += ["", "Other names: " + ", ".join(op.aliases)]
     return "\n".join(lines)
+
+
+def refusal(name: str) -> Callable:
+    """What stands in the place of an operator that is left out: calling it raises ``MXNetError`` with the reason."""
+
+    def function(*args: Any, **kwargs: Any) -> Any:
+        raise MXNetError(f"operator {name} is not supported: {function.reason}")  # type: ignore[attr-defined]
+
+    function.__name__ = function.__qualname__ = place(name)[1]
+    function.reason = why_excluded(name)  # type: ignore[attr-defined]
+    function.__doc__ = f"Not supported: {why_excluded(name)}."
+    return function
 
 
 def split_arguments(

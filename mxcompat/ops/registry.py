@@ -5,6 +5,7 @@ from typing import Any
 
 from mxcompat.base import MXNetError
 from mxcompat.ops.dtypes import same_type
+from mxcompat.ops.reference import why_excluded
 from mxcompat.ops.schema import Operator, ShapeRule, TypeRule
 
 __all__ = ["find", "get", "names", "operators", "register"]
@@ -39,11 +40,12 @@ def find(name: str) -> Operator | None:
 
 
 def get(name: str) -> Operator:
-    """The operator of that name or alias; ``MXNetError`` when there is none."""
+    """The operator of that name or alias; ``MXNetError``, with the reason where it is left out, when there is none."""
     try:
         return _BY_NAME[name]
     except KeyError:
-        raise MXNetError(f"operator {name!r} is not registered") from None
+        reason = why_excluded(name)
+        raise MXNetError(f"operator {name!r} is not registered" + (f": {reason}" if reason else "")) from None
 
 
 def operators() -> Iterable[Operator]:

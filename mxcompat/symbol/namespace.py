@@ -6,7 +6,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from mxcompat.ops import faces, registry
+from mxcompat.ops import faces, reference, registry
 from mxcompat.ops.schema import Operator
 from mxcompat.symbol.compose import make_node
 from mxcompat.symbol.node import Entry
@@ -56,6 +56,10 @@ def fill(modules: dict[str, ModuleType]) -> None:
                 setattr(modules[where], name, make_function(op, name, modules[where].__name__))
                 if not name.startswith("_"):
                     modules[where].__all__.append(name)  # type: ignore[attr-defined]
+    for excluded in reference.excluded():
+        where, name = faces.place(excluded)
+        if not hasattr(modules[where], name):
+            setattr(modules[where], name, faces.refusal(excluded))
 
 
 def attach_methods(op_module: ModuleType) -> None:

@@ -60,9 +60,10 @@ def _build(graph: symbol_json.GraphData) -> list[Entry]:
     for data in graph.nodes:
         op = None
         if not data.is_variable:
-            op = registry.find(data.op)
-            if op is None:
-                raise MXNetError(f"{graph.source}: node {data.name}: operator {data.op!r} is not registered")
+            try:
+                op = registry.get(data.op)
+            except MXNetError as error:
+                raise MXNetError(f"{graph.source}: node {data.name}: {error}") from None
         inputs = [(nodes[source], index) for source, index, *_ in data.inputs]
         node = Node(op, data.name, dict(data.attrs), inputs, [version for _, _, version in data.inputs])
         node.subgraphs = tuple(data.subgraphs)
