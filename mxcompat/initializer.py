@@ -278,10 +278,12 @@ class Constant(Initializer):
         arr[:] = self.value
 
     def dumps(self) -> str:
-        value = self.value
-        plain = value.tolist() if isinstance(value, (np.ndarray, np.generic)) else value
-        plain = plain.asnumpy().tolist() if isinstance(plain, NDArray) else plain
-        return json.dumps([type(self).__name__.lower(), {"value": plain}])
+        value = self._kwargs["value"]
+        if isinstance(value, NDArray):
+            value = value.asnumpy()
+        # Compat: from here on the initializer's arguments hold a list.
+        self._kwargs["value"] = value.tolist() if isinstance(value, (np.ndarray, np.generic)) else value
+        return json.dumps([type(self).__name__.lower(), self._kwargs])
 
 
 @register

@@ -45,6 +45,28 @@ def test_the_attribute_of_a_variable_wins() -> None:
     assert filled(mx.init.One(), InitDesc("x_bias"), (2,)).tolist() == [0, 0]
 
 
+def test_operators_say_how_their_variables_begin() -> None:
+    given, own = mx.sym.Variable("given"), mx.sym.Variable("own", init=mx.init.One())
+    net = mx.sym.LeakyReLU(mx.sym.Variable("data"), act_type="prelu", name="a")
+    net = mx.sym.LeakyReLU(mx.sym.LeakyReLU(net, gamma=given, act_type="prelu"), gamma=own, act_type="prelu")
+    net = mx.sym.UpSampling(net, scale=2, sample_type="bilinear", num_filter=2, name="up")
+    constant = '["Constant", {"value": 0.25}]'
+    texts = {name: attrs["__init__"] for name, attrs in net.attr_dict().items() if "__init__" in attrs}
+    assert texts == {"a_gamma": constant, "given": constant, "own": '["one", {}]', "up_weight": '["bilinear", {}]'}
+    module = mx.mod.Module(net, label_names=None)
+    module.bind([("data", (1, 2, 3, 3))])
+    module.init_params()
+    values = {name: float(array.asnumpy().flat[0]) for name, array in module.get_params()[0].items()}
+    assert values == {"a_gamma": 0.25, "given": 0.25, "own": 1, "up_weight": 0.0625}
+
+
+def test_a_constant_that_is_an_array_is_written_as_a_list() -> None:
+    for array in (nd.ones((1, 2)), np.ones((1, 2))):
+        initializer = mx.init.Constant(array)
+        assert initializer.dumps() == '["constant", {"value": [[1.0, 1.0]]}]'
+        assert initializer._kwargs == {"value": [[1.0, 1.0]]}
+
+
 def test_texts() -> None:
     found = [x.dumps() for x in (mx.init.Constant(3.0), mx.init.Xavier(), mx.init.MSRAPrelu(), mx.init.Uniform())]
     found += [x.dumps() for x in (mx.init.Normal(), mx.init.Orthogonal(), mx.init.One())]

@@ -80,6 +80,7 @@ def _leaky_relu_shape(params: Params, ins: list, outs: list) -> tuple[list, list
     active=lambda params: ("data", "gamma") if params.act_type == "prelu" else ("data",),
     outputs=lambda params: 2 if params.act_type == "rrelu" else 1,
     output_names=lambda params: ("output", "mask") if params.act_type == "rrelu" else ("output",),
+    variable_attributes={"gamma": {"__init__": '["Constant", {"value": 0.25}]'}},
     random=True,
 )
 def leaky_relu(

@@ -271,6 +271,8 @@ def _repeat_pixels(image, factor: int):
     infer_shape=_upsampling_shape,
     infer_type=floating(),
     may_view=True,
+    # Compat: the second input of sample_type nearest, too
+    variable_attributes={name: {"__init__": '["bilinear", {}]'} for name in ("weight", "arg1")},
 )
 def upsampling(
     *data,

@@ -316,6 +316,7 @@ def _sparse_activation_shape(params: Params, ins: list, outs: list) -> tuple[lis
     infer_shape=_sparse_activation_shape,
     infer_type=floating(),
     aux=("moving_avg",),
+    variable_attributes={"moving_avg": {"__init__": '["zero", {}]'}},
     commit=lambda params, aux, statistics: statistics,
 )
 def sparse_activation(

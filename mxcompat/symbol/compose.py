@@ -47,13 +47,17 @@ def make_node(
         entry if entry is not None else (_missing_variable(op, node_name, slot, attrs), 0)
         for slot, entry in zip(slots, entries)
     ]
+    for slot, (child, _) in zip(slots, filled):
+        if child.op is None:
+            for key, text in op.variable_attributes.get(slot, {}).items():
+                if key not in child.attrs:  # variables that were given, too
+                    child.set_attribute(key, text)
     return Node(op, node_name, attrs, filled, params=parsed)
 
 
 def _missing_variable(op: Operator, node_name: str, slot: str, attrs: dict[str, str]) -> Node:
     """The automatic variable of an input: it repeats the node's attributes, as the original's does."""
     own = {key: value for key, value in attrs.items() if not op.variadic or key != op.variadic}
-    own.update(op.variable_attributes.get(slot, {}))
     return Node(None, f"{node_name}_{slot}", own)
 
 
