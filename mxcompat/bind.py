@@ -11,7 +11,11 @@ import torch
 from mxcompat.base import MXNetError
 from mxcompat.context import Context, torch_device
 from mxcompat.executor import Executor, install_reshape
+from mxcompat.formats.arrays import STORAGE_CODES
+from mxcompat.graph import storage
+from mxcompat.mixed_executor import MixedExecutor
 from mxcompat.ndarray.ndarray import NDArray, _share, _wrap
+from mxcompat.ndarray.sparse_array import zeros_of
 from mxcompat.ops.dtypes import torch_dtype
 from mxcompat.ops.shape import is_known, size
 from mxcompat.symbol import infer
@@ -48,10 +52,10 @@ def bind(
     _check_contexts(ctx, auxiliary, aux_arrays, group2ctx)
     given = [*zip(arguments, arg_arrays), *zip(auxiliary, aux_arrays)]
     order = symbol._nodes()
-    shapes = infer.infer_shapes(order, {id(node): tuple(x._data.shape) for node, x in given})
-    types = infer.infer_types(order, {id(node): x._data.dtype for node, x in given})
+    shapes = infer.infer_shapes(order, {id(node): x.shape for node, x in given})
+    types = infer.infer_types(order, {id(node): x._like.dtype for node, x in given})
     for array in (*arg_arrays, *grads, *aux_arrays):
-        if array is not None:
+        if array is not None and array._storage is None:
             _share(array._data)  # the caller holds these handles too
     return _executor(symbol, ctx, arg_arrays, grads, requests, aux_arrays, shapes, types, group2ctx)
 
@@ -80,7 +84,11 @@ def _executor(
                 raise MXNetError(f"bind: the shape of {node.name} does not follow from what uses it")
         elif node.op is not None and node.op.instantiate is not None:
             instances[id(node)] = _instance(node, ctx, shapes, types)
-    return Executor(symbol, ctx, args, grads, requests, aux, out_shapes, out_types, group2ctx, created, instances)
+    variables = [node for nodes in symbol._variables() for node in nodes]
+    stypes = {id(node): array.stype for node, array in zip(variables, [*args, *aux])}
+    sparse_gradients = any(grad is not None and grad._storage is not None for grad in grads)
+    kind = MixedExecutor if sparse_gradients or storage.is_mixed(symbol._nodes(), stypes) else Executor
+    return kind(symbol, ctx, args, grads, requests, aux, out_shapes, out_types, group2ctx, created, instances)
 
 
 def _instance(node: Node, ctx: Context, shapes: dict, types: dict) -> Callable:
@@ -165,13 +173,12 @@ def simple_bind(
     arguments, auxiliary = symbol._variables()
     names = [node.name for node in arguments]
     try:
-        if any(stype not in (None, "default") for stype in (stype_dict or {}).values()):
-            raise MXNetError(f"stype_dict: only 'default' (dense) storage is supported, found {stype_dict}")
         if len(set(names)) != len(names):
             twice = next(name for name in names if names.count(name) > 1)
             raise MXNetError(f"Input argument NDArray cannot be un-allocated: two arguments are called {twice!r}")
         shapes, types = _inferred(symbol, given_shapes, type_dict or {})
         allocate = _Allocator(ctx, group2ctx, shapes, types, set(shared_arg_names or ()), shared_exec, shared_buffer)
+        allocate.stypes, allocate.gradient_stypes = _storage_types(symbol, stype_dict or {})
         requests = _requests(grad_req, names)
         args = [allocate.argument(node) for node in arguments]
         grads = [allocate.gradient(node) if req != "null" else None for node, req in zip(arguments, requests)]
@@ -180,6 +187,18 @@ def simple_bind(
     except MXNetError as error:
         listing = "".join(f"{name}: {given_shapes.get(name)}\n" for name in names)
         raise RuntimeError(f"simple_bind error. Arguments:\n{listing}{error}") from error
+
+
+def _storage_types(symbol: Symbol, stype_dict: dict[str, str]) -> tuple[dict[int, str], dict[int, str]]:
+    """Storage types of variables and of their gradients (by id), where these are not all dense."""
+    for name, stype in stype_dict.items():
+        if stype not in (None, *STORAGE_CODES):
+            raise MXNetError(f"stype_dict: {name} has {stype!r}, expected one of {', '.join(STORAGE_CODES)}")
+    order = symbol._nodes()
+    given = {id(n): stype_dict.get(n.name) or storage.declared(n) for n in order if n.op is None}
+    if not storage.is_mixed(order, given):
+        return {}, {}
+    return given, storage.gradient_stypes(order, symbol._heads, storage.infer_stypes(order, given))
 
 
 def _inferred(symbol: Symbol, given_shapes: dict[str, Any], type_dict: dict[str, Any]) -> tuple[dict, dict]:
@@ -251,20 +270,24 @@ class _Allocator:
     ):
         self.ctx, self.group2ctx, self.shapes, self.types = ctx, group2ctx or {}, shapes, types
         self.shared_names, self.shared_exec, self.buffer = shared_names, shared_exec, buffer
+        self.stypes: dict[int, str] = {}
+        self.gradient_stypes: dict[int, str] = {}
         for group_ctx in (ctx, *self.group2ctx.values()):
             if not isinstance(group_ctx, Context):
                 raise TypeError("Context type error")
             if torch_device(group_ctx) != torch_device(ctx):
                 raise MXNetError(f"group2ctx: {group_ctx} is another device than {ctx}; one graph runs on one device")
 
-    def _new(self, node: Node) -> NDArray:
+    def _new(self, node: Node, stype: str = "default") -> NDArray:
         context = self.group2ctx.get(node.attrs.get("__ctx_group__", ""), self.ctx)
         dtype = self.types[id(node)][0] or torch.float32
+        if stype != "default":
+            return zeros_of(stype, self.shapes[id(node)][0], context, dtype)
         return _wrap(_zeros(self.shapes[id(node)][0], dtype, torch_device(context)), context)
 
     def _fits(self, node: Node, array: NDArray | None) -> bool:
         dtype = self.types[id(node)][0] or torch.float32
-        return array is not None and array.shape == self.shapes[id(node)][0] and array._data.dtype is dtype
+        return array is not None and array.shape == self.shapes[id(node)][0] and array._like.dtype is dtype
 
     def _shared(self, node: Node, where: str) -> NDArray | None:
         if self.shared_exec is None or node.name not in self.shared_names and where != "aux_dict":
@@ -275,11 +298,12 @@ class _Allocator:
         return array  # the very handle: what one executor puts into it, the other has
 
     def argument(self, node: Node) -> NDArray:
+        stype = self.stypes.get(id(node), "default")
         if node.name in self.shared_names:
             shared = self._shared(node, "arg_dict")
-            return shared if shared is not None else self._new(node)
-        if self.buffer is None:
-            return self._new(node)
+            return shared if shared is not None else self._new(node, stype)
+        if self.buffer is None or stype != "default":
+            return self._new(node, stype)
         return self._from_buffer(node)
 
     def _from_buffer(self, node: Node) -> NDArray:
@@ -296,11 +320,11 @@ class _Allocator:
 
     def gradient(self, node: Node) -> NDArray:
         shared = self._shared(node, "grad_dict")
-        return shared if shared is not None else self._new(node)
+        return shared if shared is not None else self._new(node, self.gradient_stypes.get(id(node), "default"))
 
     def auxiliary(self, node: Node) -> NDArray:
         shared = self._shared(node, "aux_dict")
-        return shared if shared is not None else self._new(node)
+        return shared if shared is not None else self._new(node, self.stypes.get(id(node), "default"))
 
 
 def reshape(executor: Executor, partial_shaping: bool, allow_up_sizing: bool, kwargs: dict[str, Any]) -> Executor:
@@ -310,7 +334,7 @@ def reshape(executor: Executor, partial_shaping: bool, allow_up_sizing: bool, kw
     arguments, auxiliary = symbol._variables()
     order = symbol._nodes()
     shapes = infer.infer_shapes(order, given)
-    types = infer.infer_types(order, {id(n): x._data.dtype for n, x in zip((*arguments, *auxiliary), executor._inputs)})
+    types = infer.infer_types(order, {id(n): x._like.dtype for n, x in zip((*arguments, *auxiliary), executor._inputs)})
     for node in (*arguments, *auxiliary):
         if not is_known(shapes[id(node)][0]):
             raise MXNetError(f"reshape: the shape of {node.name} does not follow from {sorted(kwargs)}")
@@ -321,13 +345,15 @@ def reshape(executor: Executor, partial_shaping: bool, allow_up_sizing: bool, kw
         shape = shapes[id(node)][0]
         if array.shape == shape:
             return array  # the very handle: what one executor puts into it, the other has
-        _share(array._data)
         if node.name not in kwargs and not partial_shaping:
             raise MXNetError(
                 f"Shape of unspecifie {kind}: {node.name} changed. This can cause the new executor to not share parameters "
                 "with the old one. Please check for error in network.If this is intended, set partial_shaping=True to "
                 "suppress this warning."
             )
+        if array._storage is not None:
+            return zeros_of(array.stype, shape, array.context, array._like.dtype)
+        _share(array._data)
         if size(shape) <= array.size:
             return _wrap(array._data.view(-1)[: size(shape)].view(shape), array.context)
         if not allow_up_sizing:

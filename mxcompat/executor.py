@@ -129,7 +129,7 @@ class Executor:
 
     def debug_str(self) -> str:
         """The symbol's listing, and the memory its arrays take."""
-        held = [x._data for x in (*self._inputs, *self.outputs, *(g for g in self._grads if g is not None))]
+        held = [x._like for x in (*self._inputs, *self.outputs, *(g for g in self._grads if g is not None))]
         storages = {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in held}
         # the last two lines are the original's: programs count from the end to find the size
         size = sum(storages.values()) // 2**20
@@ -162,7 +162,7 @@ class Executor:
             values: Sequence[torch.Tensor] = call.outputs or ()
         else:
             with torch.no_grad():
-                values, _ = self._run(mode, [x._data for x in self._inputs])
+                values, _ = self._run(mode, self._values())
         self._show(mode.lowered, values)
         call.seconds = time.perf_counter() - start
         if not self._wanted or not is_train:
@@ -208,13 +208,21 @@ class Executor:
 
     def _tapped(self, mode: _Mode, callback: Callable, monitor_all: bool) -> Tap:
         def observe(name: str, value: torch.Tensor) -> None:
-            callback(name.encode("utf-8"), _wrap(value.detach().contiguous(), self._ctx))
+            callback(name.encode("utf-8"), self._observed(value))
 
         return Tap(mode.lowered.module, topological(self._heads), observe, monitor_all)
 
+    def _observed(self, value: Any) -> NDArray:
+        """A value of the graph as an array."""
+        return _wrap(value.detach().contiguous(), self._ctx)
+
+    def _values(self) -> list[Any]:
+        """What goes into the graph."""
+        return [x._data for x in self._inputs]
+
     def _tape(self, call: _Call, mode: _Mode) -> None:
         """Run with gradients; leaves are ``.data``, so that weights may be written between forward and backward."""
-        tensors = [x._data for x in self._inputs]
+        tensors = self._values()
         call.leaves = []
         for position in self._wanted:
             leaf = tensors[position].data.requires_grad_(True)
@@ -348,8 +356,8 @@ class Executor:
                     continue
                 targets = [self._inputs[i]._data for i in commit.aux]
                 values = op.commit(commit.node.params, tuple(targets), tuple(t.detach() for t in statistics))
-                for target, value in zip(targets, values):
-                    target.copy_(value)
+                for position, value in zip(commit.aux, values):
+                    self._inputs[position]._write(value)
 
     def _random_state(self) -> Any:
         if self._device.type == "cuda":
@@ -440,4 +448,4 @@ class _Restored:
 
 
 def _differentiable(array: NDArray) -> bool:
-    return array._data.dtype.is_floating_point
+    return array._like.dtype.is_floating_point

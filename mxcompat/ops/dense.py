@@ -8,7 +8,7 @@ from mxcompat.ops.registry import register
 from mxcompat.ops.schema import Bool, Enum, Int, NoEffect, Optional, Params
 from mxcompat.ops.shape import forward_rule, is_known, merge, merge_inputs, size
 
-StorageType = NoEffect(Optional(Enum("default", "row_sparse", "csr")))  # dense here, whatever the wish
+StorageType = Optional(Enum("default", "row_sparse", "csr"))
 
 
 def _fully_connected_inputs(params: Params) -> tuple[str, ...]:
@@ -75,6 +75,7 @@ def dot(lhs, rhs, *, transpose_a: Bool = False, transpose_b: Bool = False, forwa
 
     lhs (..., K), rhs (K, ...) -> the remaining axes of ``lhs``, then those of ``rhs``; two vectors give shape (1,).
     ``transpose_a`` contracts the first axis of ``lhs`` instead, ``transpose_b`` the last axis of ``rhs``.
+    ``forward_stype`` is the result's storage type; by default it follows from those of matrices (``ops/sparse.py``).
     """
     left = 0 if transpose_a else lhs.ndim - 1
     right = rhs.ndim - 1 if transpose_b else 0
@@ -102,7 +103,9 @@ def _batch_dot_shape(params: Params, ins: list, outs: list) -> tuple[list, list]
 
 
 @register("batch_dot", infer_shape=_batch_dot_shape, infer_type=floating())
-def batch_dot(lhs, rhs, *, transpose_a: Bool = False, transpose_b: Bool = False, forward_stype: StorageType = None):
+def batch_dot(
+    lhs, rhs, *, transpose_a: Bool = False, transpose_b: Bool = False, forward_stype: NoEffect(StorageType) = None
+):
     """Matrix products over equal leading axes: lhs (..., M, K), rhs (..., K, N) -> (..., M, N).
 
     ``transpose_a`` and ``transpose_b`` swap the last two axes of an operand first.

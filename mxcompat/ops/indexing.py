@@ -10,7 +10,7 @@ from torch.nn import functional
 from mxcompat.base import MXNetError
 from mxcompat.ops.dtypes import NAME_BY_TORCH, TORCH_BY_NAME, floating, free_inputs, open_inputs, output_from, unify
 from mxcompat.ops.registry import register
-from mxcompat.ops.schema import Bool, DType, Enum, Float, Int, NoEffect, Optional, Params, Shape
+from mxcompat.ops.schema import Bool, DType, Enum, Float, Int, Optional, Params, Shape
 from mxcompat.ops.shape import forward_rule, is_known, merge, normalize_axis, size
 
 NumberType = DType("bfloat16", "float16", "float32", "float64", "int32", "int64", "int8", "uint8")
@@ -49,12 +49,12 @@ def embedding(
     input_dim: Int(min=1),
     output_dim: Int(min=1),
     dtype: NumberType = "float32",
-    sparse_grad: NoEffect(Bool) = False,
+    sparse_grad: Bool = False,
 ):
     """Rows of ``weight`` (input_dim, output_dim) named by ``data`` (...) -> (..., output_dim).
 
     Numbers outside [0, input_dim) are moved to its ends, in the gradient too; ``dtype`` is the type of a weight whose
-    type nothing else fixes.
+    type nothing else fixes. With ``sparse_grad`` the gradient of the weight is row_sparse.
     """
     return functional.embedding(_in_range(data, input_dim, "clip"), weight)
 

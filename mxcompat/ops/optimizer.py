@@ -56,11 +56,11 @@ def _stepped(step: Callable, tensors: tuple, changed: tuple[int, ...], *numbers:
 @_update("sgd_update", aliases=("_sparse_sgd_update",))
 def sgd_update(
     weight, grad, *, lr: Float, wd: Float = 0.0, rescale_grad: Float = 1.0, clip_gradient: Float = -1.0,
-    lazy_update: NoEffect(Bool) = True,
+    lazy_update: Bool = True,
 ):  # fmt: skip
     """``(1 - lr * wd) * weight - lr * clip(rescale_grad * grad)``.
 
-    All arrays have one shape and type; ``lazy_update`` concerns sparse gradients only.
+    All arrays have one shape and type; with ``lazy_update`` a row_sparse gradient changes its rows only.
     """
     options = {"rescale_grad": rescale_grad, "clip_gradient": clip_gradient}
     return _stepped(steps.sgd_, (weight, grad), (0,), lr, wd, **options)
@@ -69,7 +69,7 @@ def sgd_update(
 @_update("sgd_mom_update", states=("mom",), aliases=("_sparse_sgd_mom_update",))
 def sgd_mom_update(
     weight, grad, mom, *, lr: Float, momentum: Float = 0.0, wd: Float = 0.0, rescale_grad: Float = 1.0,
-    clip_gradient: Float = -1.0, lazy_update: NoEffect(Bool) = True,
+    clip_gradient: Float = -1.0, lazy_update: Bool = True,
 ):  # fmt: skip
     """``mom = momentum * mom - lr * wd * weight - lr * clip(rescale_grad * grad)``, then ``weight + mom``."""
     options = {"momentum": momentum, "rescale_grad": rescale_grad, "clip_gradient": clip_gradient}
@@ -79,7 +79,7 @@ def sgd_mom_update(
 @_update("mp_sgd_update", states=("weight32",), low=2)
 def mp_sgd_update(
     weight, grad, weight32, *, lr: Float, wd: Float = 0.0, rescale_grad: Float = 1.0, clip_gradient: Float = -1.0,
-    lazy_update: NoEffect(Bool) = True,
+    lazy_update: Bool = True,
 ):  # fmt: skip
     """``sgd_update`` of the float32 copy ``weight32``; the output is that, in the type of ``weight``."""
     options = {"rescale_grad": rescale_grad, "clip_gradient": clip_gradient}
@@ -89,7 +89,7 @@ def mp_sgd_update(
 @_update("mp_sgd_mom_update", states=("mom", "weight32"), low=2)
 def mp_sgd_mom_update(
     weight, grad, mom, weight32, *, lr: Float, momentum: Float = 0.0, wd: Float = 0.0, rescale_grad: Float = 1.0,
-    clip_gradient: Float = -1.0, lazy_update: NoEffect(Bool) = True,
+    clip_gradient: Float = -1.0, lazy_update: Bool = True,
 ):  # fmt: skip
     """``sgd_mom_update`` of the float32 copy ``weight32``; the output is that, in the type of ``weight``."""
     options = {"momentum": momentum, "rescale_grad": rescale_grad, "clip_gradient": clip_gradient}
@@ -149,7 +149,7 @@ def signum_update(
 @_update("adam_update", states=("mean", "var"), aliases=("_sparse_adam_update",))
 def adam_update(
     weight, grad, mean, var, *, lr: Float, beta1: Float = 0.9, beta2: Float = 0.999, epsilon: Float = 1e-8,
-    wd: Float = 0.0, rescale_grad: Float = 1.0, clip_gradient: Float = -1.0, lazy_update: NoEffect(Bool) = True,
+    wd: Float = 0.0, rescale_grad: Float = 1.0, clip_gradient: Float = -1.0, lazy_update: Bool = True,
 ):  # fmt: skip
     """``weight - lr * mean / (sqrt(var) + epsilon)``, with the moving moments of
     ``clip(rescale_grad * grad + wd * weight)``."""

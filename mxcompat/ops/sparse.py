@@ -193,14 +193,18 @@ def _embedding_gradients(call: Call, gradients: Sequence[Gradient]) -> list[Grad
 
 
 def _embedding_gradient_stypes(params: Params, stypes: Stypes, gradient: str) -> Sequence[str]:
-    return "default", "row_sparse" if params.sparse_grad else "default"
+    return "default", "row_sparse" if _has_sparse_gradient(params) else "default"
 
 
-for _name, _takes_part in (
-    ("Embedding", lambda params: params.sparse_grad),
-    ("_contrib_SparseEmbedding", lambda p: True),
-):
-    rule(_name, Rule(_embedding_stypes, _embedding, _embedding_gradients, _takes_part, _embedding_gradient_stypes))
+def _has_sparse_gradient(params: Params) -> bool:
+    return params.sparse_grad or "deterministic" in params  # the parameter that only SparseEmbedding has
+
+
+for _name in ("Embedding", "_contrib_SparseEmbedding"):
+    rule(
+        _name,
+        Rule(_embedding_stypes, _embedding, _embedding_gradients, _has_sparse_gradient, _embedding_gradient_stypes),
+    )
 
 # -- products -------------------------------------------------------------------------------------------------------
 

@@ -48,12 +48,18 @@ def _same_gradient(params: Params, stypes: Stypes, gradient: str) -> Sequence[st
     return [stype if stype == gradient else "default" for stype in stypes]
 
 
-_UNARY = """BlockGrad _contrib_round_ste _contrib_sign_ste _copy abs arcsin arcsinh arctan arctanh cbrt ceil degrees expm1
-fix floor log1p negative radians relu rint round sign sin sinh sqrt square tan tanh trunc _mul_scalar _div_scalar
-_scatter_plus_scalar _scatter_minus_scalar _contrib_gradientmultiplier""".split()
+_UNARY = """BlockGrad _contrib_round_ste _contrib_sign_ste _copy abs ceil fix floor negative relu rint round sign square
+trunc _mul_scalar _div_scalar _scatter_plus_scalar _scatter_minus_scalar _contrib_gradientmultiplier""".split()
+
+#: likewise, but their gradients are dense arrays
+_UNARY_DENSE_GRADIENT = (
+    """arcsin arcsinh arctan arctanh cbrt degrees expm1 log1p radians sin sinh sqrt tan tanh""".split()
+)
 
 for _name in _UNARY:
     rule(_name, Rule(_kept, _on_values, _rowwise, gradients=_same_gradient))
+for _name in _UNARY_DENSE_GRADIENT:
+    rule(_name, Rule(_kept, _on_values, _rowwise))
 
 rule("make_loss", Rule(_kept, _on_values))  # its gradient is one everywhere, whatever comes in
 
@@ -92,14 +98,14 @@ def _clip_stypes(params: Params, stypes: Stypes) -> Sequence[str] | None:
     return _kept(params, stypes) if params.a_min <= 0.0 <= params.a_max else None
 
 
-rule("clip", Rule(_clip_stypes, _on_values, _rowwise, gradients=_same_gradient))
+rule("clip", Rule(_clip_stypes, _on_values, _rowwise))
 
 
 def _zeros_like(call: Call, data: Storage) -> Storage:
     return type(data).empty(data.shape, data.dtype, data.device)  # type: ignore[attr-defined]
 
 
-rule("zeros_like", Rule(_kept, _zeros_like))
+rule("zeros_like", Rule(_kept, _zeros_like, gradients=_same_gradient))
 
 # -- two inputs of one shape ----------------------------------------------------------------------------------------
 
@@ -117,8 +123,10 @@ def _both_gradients(params: Params, stypes: Stypes, gradient: str) -> Sequence[s
     return _same_gradient(params, stypes, gradient) if stypes[0] == stypes[1] else ["default", "default"]
 
 
-for _name in ("elemwise_add", "elemwise_sub", "_grad_add", "_maximum", "_minimum", "_hypot"):
+for _name in ("elemwise_add", "elemwise_sub", "_grad_add"):
     rule(_name, Rule(_both_alike, _on_union, _rowwise, gradients=_both_gradients))
+for _name in ("_maximum", "_minimum", "_hypot"):
+    rule(_name, Rule(_both_alike, _on_union, _rowwise))
 
 
 def _product_stypes(params: Params, stypes: Stypes) -> Sequence[str] | None:
@@ -144,7 +152,7 @@ def elements(sparse: Storage, dense: torch.Tensor) -> torch.Tensor:
     return dense[sparse.indices]
 
 
-rule("elemwise_mul", Rule(_product_stypes, _product, _rowwise, gradients=_both_gradients))
+rule("elemwise_mul", Rule(_product_stypes, _product, _rowwise))
 
 
 def _scatter_div_stypes(params: Params, stypes: Stypes) -> Sequence[str] | None:

@@ -13,6 +13,7 @@ from mxcompat import attribute
 from mxcompat.base import MXNetError, NotImplementedForSymbol
 from mxcompat.context import current_context
 from mxcompat.dtype import CODES, dtype_name
+from mxcompat.formats.arrays import STORAGE_CODES
 from mxcompat.formats.atomic import write_atomically
 from mxcompat.ops import registry
 from mxcompat.ops.dtypes import NUMPY_BY_TORCH, torch_dtype
@@ -447,7 +448,7 @@ def Variable(  # noqa: N802
     profiler_scope: str | None = None,
     **kwargs: Any,
 ) -> Symbol:
-    """A named input. ``shape`` and ``dtype`` serve ``simple_bind``; ``lr_mult``, ``wd_mult`` and ``init`` a Module.
+    """A named input. ``shape``, ``dtype`` and ``stype`` serve ``simple_bind``; ``lr_mult``, ``wd_mult`` and ``init`` a Module.
 
     Further keywords must look like ``__key__`` (``ValueError`` otherwise) and become attributes.
     """
@@ -468,9 +469,9 @@ def Variable(  # noqa: N802
     if init is not None:
         attrs["__init__"] = init if isinstance(init, str) else init.dumps()
     if stype is not None:
-        if stype != "default":
-            raise MXNetError(f"Variable {name}: storage type {stype!r} is not supported, expected 'default' (dense)")
-        attrs["__storage_type__"] = "0"
+        if stype not in STORAGE_CODES:
+            raise MXNetError(f"Variable {name}: storage type is {stype!r}, expected one of {', '.join(STORAGE_CODES)}")
+        attrs["__storage_type__"] = str(STORAGE_CODES[stype])
     if profiler_scope is not None:
         attrs["__profiler_scope__"] = profiler_scope
     for key, value in kwargs.items():
