@@ -4,11 +4,8 @@ They exist imperatively only.
 Decoding needs OpenCV or Pillow, some interpolations need OpenCV: ``pip install 'mxcompat[image]'``.
 """
 
-import importlib
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
 
 from mxcompat.base import MXNetError
@@ -20,20 +17,23 @@ from mxcompat.ops.schema import Bool, Device, Float, Floats, Int, Params, Str
 from mxcompat.ops.shape import forward_rule, merge
 
 CONSTANT, REPLICATE, REFLECT, WRAP, REFLECT_101 = range(5)
+ISOLATED = 16  # a bit that is added to these; it changes nothing for an image that is no part of another
 NEAREST, LINEAR = 0, 1
+_JFIF = (b"\xff\xd8\xff\xe0", b"JFIF\0")
 
 
 def _decoded(content: bytes, flag: int, to_rgb: bool, what: str) -> torch.Tensor:
     if flag not in (images.GRAY, images.COLOR):
         raise MXNetError(f"flag={flag}: expected 0 (gray) or 1 (colours)")
     try:
-        pixels = images.decode(content, flag)
+        # Compat: EXIF data turn an image, but not in a JPEG file that begins with a JFIF header
+        pixels = images.decode(content, flag, turn=content[:4] != _JFIF[0] or content[6:11] != _JFIF[1])
     except ImportError as error:
         raise MXNetError(str(error)) from error
     if pixels is None:
         raise MXNetError(f"{what} is no image that can be decoded")
     pixels = pixels.reshape(*pixels.shape[:2], -1)
-    return torch.from_numpy((pixels[:, :, ::-1] if to_rgb and flag == images.COLOR else pixels).copy())
+    return torch.from_numpy(images.swap_colors(pixels) if to_rgb and flag == images.COLOR else pixels)
 
 
 def _file_shape(params: Params, ins: list, outs: list) -> tuple[list, list]:
@@ -91,13 +91,6 @@ def _resize_type(params: Params, ins: list, outs: list) -> tuple[list, list]:
     return ins, outs
 
 
-def _opencv(why: str) -> Any:
-    try:
-        return importlib.import_module("cv2")
-    except ImportError:
-        raise MXNetError(f"{why} needs OpenCV, which is not installed: pip install 'mxcompat[image]'") from None
-
-
 @register(
     "_cvimresize",
     infer_shape=forward_rule(_resize_shape),
@@ -111,10 +104,14 @@ def cv_imresize(src, *, w: Int(min=1), h: Int(min=1), interp: Int = 1):
 
     Cubic (2), area (3) and Lanczos (4) interpolation need OpenCV, and raise ``MXNetError`` without it.
     """
+    library = images.opencv()
+    # the weights of bilinear interpolation are float32 in the original, also for float64
+    if library is not None and (interp not in (NEAREST, LINEAR) or src.dtype == torch.uint8):
+        resized = images.resize(library, src.cpu().numpy(), w, h, interp)
+        return torch.from_numpy(resized.reshape(h, w, src.shape[2])).to(src.device)
     if interp in (NEAREST, LINEAR):
         return image_resize(src, size=(w, h), interp=interp)
-    resized = _opencv(f"interp={interp}").resize(src.cpu().numpy(), (w, h), interpolation=interp)
-    return torch.from_numpy(np.ascontiguousarray(resized.reshape(h, w, src.shape[2]))).to(src.device)
+    raise MXNetError(f"interp={interp} needs OpenCV, which is not installed: pip install 'mxcompat[image]'")
 
 
 def _fill(params: Params, channels: int) -> tuple[float, ...]:
@@ -133,11 +130,11 @@ def _border_shape(params: Params, shape: tuple) -> tuple:
     margins = (params.top, params.bot, params.left, params.right)
     if min(margins) < 0:
         raise MXNetError(f"top, bot, left, right are {margins}, expected none below 0")
-    if not CONSTANT <= params.type <= REFLECT_101:
+    if not CONSTANT <= params.type & ~ISOLATED <= REFLECT_101:
         raise MXNetError(
-            f"type={params.type}: expected 0 (constant), 1 (replicate), 2 (reflect), 3 (wrap) or 4 (reflect 101)"
+            f"type={params.type}: expected 0 (constant), 1 (replicate), 2 (reflect), 3 (wrap) or 4 (reflect 101), plus 16 or not"
         )
-    if params.type == CONSTANT:
+    if params.type & ~ISOLATED == CONSTANT:
         _fill(params, shape[2])
     return (shape[0] + params.top + params.bot, shape[1] + params.left + params.right, shape[2])
 
@@ -176,6 +173,7 @@ def cv_copy_make_border(
     ``type`` 0 fills them with ``values``, one for each channel (or ``value`` for the first three), rounded to the type;
     1 repeats the edge; 2 mirrors the image with its edge, 4 without; 3 wraps around.
     """
+    type &= ~ISOLATED  # noqa: A001
     height, width, channels = src.shape
     rows = _sources(height, top, bot, type, src.device)
     columns = _sources(width, left, right, type, src.device)
