@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 
+from mxcompat.base import MXNetError
 from mxcompat.ndarray.ndarray import NDArray
 from mxcompat.ops import steps
 from mxcompat.optimizer.base import Optimizer, register, zeros_like
@@ -23,7 +24,7 @@ class Adam(Optimizer):
     """``w -= lr * sqrt(1 - beta2**t) / (1 - beta1**t) * m / (sqrt(v) + epsilon)`` with the moments m, v of
     ``g = clip(rescale_grad * g + wd * w)`` at the parameter's t-th update.
 
-    ``lazy_update`` concerns row_sparse gradients only.
+    With ``lazy_update`` a row_sparse gradient changes its rows only.
     """
 
     def __init__(
@@ -38,7 +39,11 @@ class Adam(Optimizer):
 
     def create_state(self, index: Any, weight: NDArray) -> Any:
         """Both moments."""
-        return zeros_like(weight), zeros_like(weight)
+        stype = weight.stype if self.lazy_update else "default"
+        return zeros_like(weight, stype=stype), zeros_like(weight, stype=stype)
+
+    def _skips_rows(self, step: Callable, weight: NDArray) -> bool:
+        return self.lazy_update
 
     def _correction(self, count: int) -> float:
         return math.sqrt(1.0 - self.beta2**count) / (1.0 - self.beta1**count)
@@ -55,7 +60,10 @@ class Adam(Optimizer):
 
 @register
 class AdaGrad(Optimizer):
-    """``h += g**2``; ``w -= lr * (g / sqrt(h + eps) + wd * w)`` with ``g = clip(rescale_grad * g)``."""
+    """``h += g**2``; ``w -= lr * (g / sqrt(h + eps) + wd * w)`` with ``g = clip(rescale_grad * g)``.
+
+    A row_sparse gradient changes its rows only, and allows no weight decay (``MXNetError``).
+    """
 
     def __init__(self, eps: float = 1e-7, **kwargs: Any):
         super().__init__(**kwargs)
@@ -63,10 +71,16 @@ class AdaGrad(Optimizer):
 
     def create_state(self, index: Any, weight: NDArray) -> Any:
         """The sum of squares, in float32."""
-        return zeros_like(weight, torch.float32)
+        return zeros_like(weight, torch.float32, weight.stype)
+
+    def _skips_rows(self, step: Callable, weight: NDArray) -> bool:
+        return True
 
     def _update_list(self, indices: Sequence, weights: Sequence, grads: Sequence, states: Sequence) -> None:
         numbers = list(zip(*self._count_and_rates(indices)))
+        for index, grad, (_, wd) in zip(indices, grads, numbers):
+            if wd != 0 and grad.stype == "row_sparse":
+                raise MXNetError(f"{self._label(index)}: weight decay with a row_sparse gradient is not supported")
         options = {"epsilon": self.float_stable_eps, **self._exact_gradient_options()}
         self._run(steps.adagrad_, indices, weights, grads, [states], numbers, **options)
 
@@ -92,7 +106,7 @@ class RMSProp(Optimizer):
 
     def create_state(self, index: Any, weight: NDArray) -> Any:
         """Moving means in float32: of the square; ``centered`` also of the gradient, and the last step."""
-        return tuple(zeros_like(weight, torch.float32) for _ in range(3 if self.centered else 1))
+        return tuple(zeros_like(weight, torch.float32, weight.stype) for _ in range(3 if self.centered else 1))
 
     def _update_list(self, indices: Sequence, weights: Sequence, grads: Sequence, states: Sequence) -> None:
         numbers = list(zip(*self._count_and_rates(indices)))
@@ -143,7 +157,10 @@ class Ftrl(Optimizer):
 
     def create_state(self, index: Any, weight: NDArray) -> Any:
         """z and n, in float32."""
-        return zeros_like(weight, torch.float32), zeros_like(weight, torch.float32)
+        return zeros_like(weight, torch.float32, weight.stype), zeros_like(weight, torch.float32, weight.stype)
+
+    def _skips_rows(self, step: Callable, weight: NDArray) -> bool:
+        return weight.stype == "row_sparse"
 
     def _update_list(self, indices: Sequence, weights: Sequence, grads: Sequence, states: Sequence) -> None:
         numbers = list(zip(*self._count_and_rates(indices)))

@@ -10,9 +10,12 @@ import numpy as np
 import torch
 
 from mxcompat.base import MXNetError
+from mxcompat.ndarray.mixed_dispatch import state_rows, weight_rows
 from mxcompat.ndarray.ndarray import NDArray, _wrap
+from mxcompat.ndarray.sparse_array import zeros_of
 from mxcompat.ops import steps
 from mxcompat.ops.dtypes import NAME_BY_TORCH
+from mxcompat.ops.row_updates import update_rows
 
 __all__ = ["Optimizer", "create", "register"]
 
@@ -152,7 +155,8 @@ class Optimizer:
             grads[i] = grad[i].astype(np.float32)
         self.update(index, targets, grads, states)
         with torch.no_grad():
-            torch._foreach_copy_([weight[i]._data for i in mixed], [targets[i]._data for i in mixed])
+            for i in mixed:
+                weight[i]._write(targets[i]._data)
 
     def _is_mixed(self, weight: NDArray) -> bool:
         return self.multi_precision and weight.dtype == np.float16
@@ -172,9 +176,41 @@ class Optimizer:
         self, step: Callable, indices: Sequence, weights: Sequence, grads: Sequence, states: Sequence[Sequence],
         numbers: Sequence[tuple], **options: Any,
     ) -> None:  # fmt: skip
-        """One step for all parameters: ``states`` are lists of arrays, ``numbers`` has a tuple for each parameter."""
+        """One step for all parameters: ``states`` are lists of arrays, ``numbers`` has a tuple for each parameter.
+
+        A row_sparse gradient changes its rows only where ``_skips_rows`` says so; other sparse arrays take part as
+        dense copies.
+        """
         with torch.no_grad():
-            steps.apply(step, self._tensors(indices, weights, grads, states), numbers, **options)
+            if any(array._storage is not None for array in (*weights, *grads)):
+                columns = (indices, weights, grads, *states, numbers)
+                kept = [i for i in range(len(indices)) if not self._run_sparse(step, i, columns, options)]
+                indices, weights, grads, *states, numbers = ([column[i] for i in kept] for column in columns)
+            if indices:
+                steps.apply(step, self._tensors(indices, weights, grads, states), numbers, **options)
+
+    def _run_sparse(self, step: Callable, place: int, columns: Sequence[Sequence], options: dict[str, Any]) -> bool:
+        """The step for one parameter with a sparse weight or gradient; False where both are dense."""
+        index, weight, grad, *states, numbers = (column[place] for column in columns)
+        if weight._storage is None and grad._storage is None:
+            return False
+        if grad.shape != weight.shape or grad.dtype != weight.dtype:
+            self._refuse(index, weight, grad)
+        if grad.stype == "row_sparse" and self._skips_rows(step, weight):
+            targets = [weight_rows(self._label(index), weight), *[state_rows(state) for state in states]]
+            update_rows(lambda tensors: step(*[[t] for t in tensors], *numbers, **options), targets, grad._storage)
+            return True
+        arrays = [weight, *states]
+        tensors = [_elements(array) for array in arrays]
+        step([tensors[0]], [grad._data], *[[tensor] for tensor in tensors[1:]], *numbers, **options)
+        for array, tensor in zip(arrays, tensors):
+            if array._storage is not None and tensor is not array._storage.values:
+                array._write(tensor)
+        return True
+
+    def _skips_rows(self, step: Callable, weight: NDArray) -> bool:
+        """Whether a row_sparse gradient leaves all rows alone that it lacks."""
+        return step is steps.sgd_
 
     def _tensors(
         self, indices: Sequence, weights: Sequence, grads: Sequence, states: Sequence[Sequence]
@@ -339,6 +375,16 @@ register = Optimizer.register
 create = Optimizer.create_optimizer
 
 
-def zeros_like(weight: NDArray, dtype: torch.dtype | None = None) -> NDArray:
+def zeros_like(weight: NDArray, dtype: torch.dtype | None = None, stype: str = "default") -> NDArray:
     """A state of zeros with the weight's shape and context, of its type unless ``dtype`` is given."""
-    return _wrap(torch.zeros_like(weight._data, dtype=dtype), weight.context)
+    like = weight._like
+    if stype != "default":
+        return zeros_of(stype, like.shape, weight.context, dtype or like.dtype)
+    return _wrap(torch.zeros(like.shape, dtype=dtype or like.dtype, device=like.device), weight.context)
+
+
+def _elements(array: NDArray) -> torch.Tensor:
+    """A tensor of all elements: the array's memory where it has all of them, else a copy."""
+    storage = array._storage
+    whole = array.stype == "row_sparse" and storage.is_full
+    return storage.values if whole else array._data

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from mxcompat.ndarray import random
@@ -22,7 +22,7 @@ def aggregation_size(default: int) -> int:
 class SGD(Optimizer):
     """``w -= lr * (clip(rescale_grad * g) + wd * w)``; with ``momentum``, ``m = momentum * m - lr * (...)`` and ``w += m``.
 
-    ``lazy_update`` concerns row_sparse gradients only.
+    With ``lazy_update`` a row_sparse gradient changes its rows only, also where there is a momentum or weight decay.
     """
 
     _copy_is_last = True
@@ -35,7 +35,11 @@ class SGD(Optimizer):
 
     def create_state(self, index: Any, weight: NDArray) -> Any:
         """The momentum, None without one."""
-        return None if self.momentum == 0.0 else zeros_like(weight)
+        stype = weight.stype if self.lazy_update else "default"
+        return None if self.momentum == 0.0 else zeros_like(weight, stype=stype)
+
+    def _skips_rows(self, step: Callable, weight: NDArray) -> bool:
+        return self.lazy_update
 
     def _update_list(self, indices: Sequence, weights: Sequence, grads: Sequence, states: Sequence) -> None:
         numbers = list(zip(*self._count_and_rates(indices)))
@@ -95,7 +99,7 @@ class Signum(Optimizer):
 
     def create_state(self, index: Any, weight: NDArray) -> Any:
         """The momentum, None without one."""
-        return None if self.momentum == 0.0 else zeros_like(weight)
+        return None if self.momentum == 0.0 else zeros_like(weight, stype=weight.stype)
 
     def _update_list(self, indices: Sequence, weights: Sequence, grads: Sequence, states: Sequence) -> None:
         numbers = list(zip(*self._count_and_rates(indices)))

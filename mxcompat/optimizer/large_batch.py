@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -21,8 +21,8 @@ class LARS(Optimizer):
     """SGD whose rate is scaled for each layer by ``eta * |w| / (|g| + wd * |w| + eps)`` (1 where a norm is 0), except for
     parameters whose names end in ``gamma``, ``beta`` or ``bias``.
 
-    ``momentum_correction`` scales the momentum by the ratio of this rate to the last one. ``lazy_update`` concerns
-    row_sparse gradients only. Only names that end in ``_weight`` get weight decay.
+    ``momentum_correction`` scales the momentum by the ratio of this rate to the last one. With ``lazy_update`` a
+    row_sparse gradient changes its rows only. Only names that end in ``_weight`` get weight decay.
 
     Compat: parameters are taken ``aggregate_num`` at a time, and after the first of these groups the last rate is the
     present one, so that a change of the rate corrects the momentum of the first group only, as in the original.
@@ -51,7 +51,8 @@ class LARS(Optimizer):
 
     def create_state(self, index: Any, weight: NDArray) -> Any:
         """The momentum, None without one."""
-        return None if self.momentum == 0.0 else zeros_like(weight)
+        stype = weight.stype if self.lazy_update else "default"
+        return None if self.momentum == 0.0 else zeros_like(weight, stype=stype)
 
     def _get_lrs(self, indices: Sequence[Any]) -> list[float]:
         """The rates of parameters; the one before multipliers becomes ``cur_lr``, and that ``last_lr``."""
@@ -74,6 +75,9 @@ class LARS(Optimizer):
         self._update_count(indices)
         lrs, wds = self._get_lrs(indices), self._get_wds(indices)
         columns = [states] if self.momentum > 0 else []
+        if any(array._storage is not None for array in (*weights, *grads)):
+            self._update_sparse(indices, weights, grads, columns, list(zip(lrs, wds)))
+            return
         tensors = self._tensors(indices, weights, grads, columns)
         options = self._gradient_options()
         if self.momentum > 0:
@@ -87,6 +91,25 @@ class LARS(Optimizer):
             )
             moms = tensors[2] if columns else None
             steps.preloaded_sgd_(tensors[0], tensors[1], moms, scaled, decays, **options)
+
+    def _update_sparse(
+        self, indices: Sequence, weights: Sequence, grads: Sequence, columns: Sequence, numbers: Sequence
+    ) -> None:
+        """The same for parameters some of which are sparse or have sparse gradients."""
+        scaled = []
+        for index, weight, grad, (lr, wd) in zip(indices, weights, grads, numbers):
+            device = weight._like.device
+            rates, decays = torch.tensor([lr], device=device), torch.tensor([wd], device=device)
+            if bool(self._has_layer_rate([index], device)):
+                rates = self._layer_rates([[weight._data], [grad._data]], rates, decays)
+            scaled.append((float(rates), wd))
+        options = self._gradient_options()
+        if columns:
+            options["momentum"] = self._corrected_momentum()
+        self._run(steps.sgd_mom_ if columns else steps.sgd_, indices, weights, grads, columns, scaled, **options)
+
+    def _skips_rows(self, step: Callable, weight: NDArray) -> bool:
+        return self.lazy_update
 
     def _has_layer_rate(self, indices: Sequence, device: torch.device) -> torch.Tensor:
         names = [self.idx2name.get(index, str(index)) for index in indices]
@@ -120,7 +143,7 @@ class LAMB(Optimizer):
 
     def create_state(self, index: Any, weight: NDArray) -> Any:
         """Both moments."""
-        return zeros_like(weight), zeros_like(weight)
+        return zeros_like(weight, stype=weight.stype), zeros_like(weight, stype=weight.stype)
 
     def _update_list(self, indices: Sequence, weights: Sequence, grads: Sequence, states: Sequence) -> None:
         lrs, wds = self._count_and_rates(indices)
@@ -176,7 +199,10 @@ class LBSGD(Optimizer):
 
     def create_state(self, index: Any, weight: NDArray) -> Any:
         """The momentum, None without one."""
-        return None if self.momentum == 0.0 else zeros_like(weight)
+        return None if self.momentum == 0.0 else zeros_like(weight, stype=weight.stype)
+
+    def _skips_rows(self, step: Callable, weight: NDArray) -> bool:
+        return True
 
     def _warmup_factor(self, updates: int) -> float:
         last = self.warmup_epochs * self.updates_per_epoch
