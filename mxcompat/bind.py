@@ -46,7 +46,9 @@ def bind(
     arg_arrays = _arrays("args", args, arguments, allow_missing=False)
     grads = _arrays("args_grad", args_grad, arguments, allow_missing=True)
     aux_arrays = _arrays("aux_states", aux_states if aux_states is not None else [], auxiliary, allow_missing=False)
-    requests = _requests(grad_req, [node.name for node in arguments])
+    names = [node.name for node in arguments]
+    _check_distinct(names)
+    requests = _requests(grad_req, names)
     requests = [req if grad is not None else "null" for req, grad in zip(requests, grads)]
     _check_contexts(ctx, arguments, arg_arrays, group2ctx)
     _check_contexts(ctx, auxiliary, aux_arrays, group2ctx)
@@ -130,6 +132,12 @@ def _arrays(what: str, given: Any, nodes: Sequence[Node], allow_missing: bool) -
     return arrays
 
 
+def _check_distinct(names: Sequence[str]) -> None:
+    if len(set(names)) != len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise MXNetError(f"Input argument NDArray cannot be un-allocated: two arguments are called {twice!r}")
+
+
 def _requests(grad_req: Any, names: Sequence[str]) -> list[str]:
     if isinstance(grad_req, str):
         requests = [grad_req] * len(names)
@@ -173,9 +181,7 @@ def simple_bind(
     arguments, auxiliary = symbol._variables()
     names = [node.name for node in arguments]
     try:
-        if len(set(names)) != len(names):
-            twice = next(name for name in names if names.count(name) > 1)
-            raise MXNetError(f"Input argument NDArray cannot be un-allocated: two arguments are called {twice!r}")
+        _check_distinct(names)
         shapes, types = _inferred(symbol, given_shapes, type_dict or {})
         allocate = _Allocator(ctx, group2ctx, shapes, types, set(shared_arg_names or ()), shared_exec, shared_buffer)
         allocate.stypes, allocate.gradient_stypes = _storage_types(symbol, stype_dict or {})

@@ -256,18 +256,22 @@ class Executor:
         """Write the gradients of the last forward by ``grad_req``, and move the auxiliary states.
 
         ``out_grads`` are the head gradients: an NDArray, a list, or a dict by output name; outputs that are losses need
-        none, any other raises ``MXNetError`` without.
+        none, any other raises ``MXNetError`` without. Compat: more heads than outputs are ignored, and so is the head of
+        an output through which no gradient goes, whatever its shape.
         """
-        if self._call is None or not self._wanted:
+        if not self._wanted:
             return
         if self._refused:
             raise MXNetError(f"backward: {self._refused}")
+        if self._call is None:
+            self.forward(is_train=True)
+        assert self._call is not None
         call, mode = self._call, self._modes[self._call.is_train]
         start = time.perf_counter()
-        heads = self._head_gradients(out_grads)
         if call.outputs is None:  # after an inference forward: run it again with the random numbers it had
             with self._restored(call.random_state):
                 self._tape(call, mode)
+        heads = self._head_gradients(out_grads, call.outputs or ())
         pairs = [
             (output, head)
             for output, head in zip(call.outputs or (), heads)
@@ -290,18 +294,19 @@ class Executor:
         mode.runner.record(call.seconds + time.perf_counter() - start)
         call.seconds = 0.0
 
-    def _head_gradients(self, out_grads: Any) -> list[torch.Tensor | None]:
+    def _head_gradients(self, out_grads: Any, taped: Sequence[Any]) -> list[torch.Tensor | None]:
         if isinstance(out_grads, NDArray):
             given: list = [out_grads]
         elif isinstance(out_grads, dict):
             given = [out_grads[name] for name in self._output_names]
         else:
             given = list(out_grads) if out_grads is not None else []
-        if len(given) > len(self._heads):
-            raise MXNetError(f"backward: got {len(given)} head gradients for {len(self._heads)} outputs")
         given += [None] * (len(self._heads) - len(given))
         heads: list[torch.Tensor | None] = []
-        for name, output, loss, head in zip(self._output_names, self.outputs, self._losses, given):
+        for name, output, loss, head, value in zip(self._output_names, self.outputs, self._losses, given, taped):
+            if head is not None and not getattr(value, "requires_grad", True):
+                heads.append(None)
+                continue
             if head is None:
                 if not loss:
                     raise MXNetError(

@@ -7,6 +7,7 @@ name is the node's, made unique and legal; ``meta['mxnet_name']`` keeps the orig
 
 from __future__ import annotations
 
+import keyword
 import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -64,8 +65,13 @@ def lower(
     graph = fx.Graph()
     order = topological(heads)
     values: dict[tuple[int, int], fx.Node] = {}
+    taken: set[str] = set()
     for index, variable in enumerate(variables):
-        placeholder = graph.create_node("placeholder", _legal(variable.name, index))
+        legal = _legal(variable.name, index)
+        if legal in taken:  # a.b and a_b
+            legal = f"input_{index}_{legal}"
+        taken.add(legal)
+        placeholder = graph.create_node("placeholder", legal)
         placeholder.meta["mxnet_name"] = variable.name
         values[id(variable), 0] = placeholder
     place = {id(variable): i for i, variable in enumerate(variables)}
@@ -104,7 +110,7 @@ def lower(
 def _legal(name: str, index: int) -> str:
     """A Python identifier for a placeholder, made of the variable's name."""
     text = re.sub(r"\W", "_", name)
-    return text if re.match(r"[A-Za-z_]", text) else f"input_{index}_{text}"
+    return text if text.isidentifier() and not keyword.iskeyword(text) else f"input_{index}_{text}"
 
 
 def _keywords(node: Node, is_train: bool, device: torch.device, shape: tuple | None) -> dict[str, Any]:

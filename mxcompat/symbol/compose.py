@@ -32,6 +32,8 @@ def make_node(
         )
     node_name = name.current().get(node_name, hint)
     slots = op.input_names(parsed)
+    while len(inputs) > len(slots) and inputs[-1] is None:  # Convolution(x, w, None, no_bias=True)
+        inputs = inputs[:-1]
     if len(inputs) > len(slots):
         raise MXNetError(
             f"{op.label(node_name)}: expected at most {len(slots)} inputs ({', '.join(slots)}), got {len(inputs)}"
