@@ -5,11 +5,11 @@ import math
 import torch
 
 from mxcompat.base import MXNetError
-from mxcompat.ops.dtypes import fixed_output, in_type, unify
+from mxcompat.ops.dtypes import fixed_output, in_type, open_inputs, unify
 from mxcompat.ops.elemwise import in_floating, taped
 from mxcompat.ops.registry import register
-from mxcompat.ops.schema import Bool, Float, Optional, Params, Shape
-from mxcompat.ops.shape import forward_rule, merge, normalize_axis, same_shape
+from mxcompat.ops.schema import Bool, Float, Int, Optional, Params, Shape
+from mxcompat.ops.shape import forward_rule, is_known, merge, normalize_axis, same_shape
 
 
 class _StraightThrough(torch.autograd.Function):
@@ -166,3 +166,21 @@ def index_copy(old_tensor, index_vector, new_tensor):
     were overwritten is 0. Rows outside of [0, n) raise ``MXNetError``.
     """
     return old_tensor.index_copy(0, index_vector.detach().to(torch.int64), new_tensor)
+
+
+def _mask_shape(params: Params, ins: list, outs: list) -> tuple[list, list]:
+    if params.axis != 0:
+        raise MXNetError(f"axis={params.axis}: expected 0")
+    if all(map(is_known, ins)) and (not ins[0] or ins[1] != ins[0][:1]):
+        raise MXNetError(f"index has shape {ins[1]}, expected one entry for each row of data, whose shape is {ins[0]}")
+    return ins, outs
+
+
+@register("_contrib_boolean_mask", infer_shape=_mask_shape, infer_type=open_inputs, traceable=False)
+def boolean_mask(data, index, *, axis: Int = 0):
+    """The rows where ``index`` is not 0: data (n, …), index (n,) -> (number of such rows, …).
+
+    The shape depends on the values, so that a symbol with this operator cannot be bound. Rows left out get a zero
+    gradient, and so does ``index``.
+    """
+    return data[index.detach() != 0]

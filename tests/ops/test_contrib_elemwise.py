@@ -94,4 +94,19 @@ COPIES = [
     ),
 ]
 
-test_rows = rows_test([*STRAIGHT, *NUMBERS, *POSITIONS, *CLOSE, *COPIES], __file__)
+
+def _masked(index, data=(4, 3), **options):
+    return Row("contrib.boolean_mask", {"data": data, "index": index}, faces=("nd",), grad=("data",), **options)
+
+
+MASKED = [
+    _masked(values([0, 1, 0, 2.5])),
+    _masked(values([0, 1, 0, 1], "int8"), dtype="float64"),
+    _masked(values([1, 1, 0, -1], "int32"), (4, 2, 2), dtype="float16"),
+    _masked(values([float("nan"), 0, -1, 0]), (4,)),
+    Bad("contrib.boolean_mask", {"data": (4, 3), "index": values([1, 0, 1])}),
+    Bad("contrib.boolean_mask", {"data": (4, 3), "index": values([[1, 0, 1, 0]])}),
+    Bad("contrib.boolean_mask", {"data": (4, 3), "index": values([1, 0, 1])}, {"axis": 1}),
+]
+
+test_rows = rows_test([*STRAIGHT, *NUMBERS, *POSITIONS, *CLOSE, *COPIES, *MASKED], __file__)
