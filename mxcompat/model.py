@@ -79,9 +79,9 @@ def _initialize_kvstore(
     param_names: Sequence[str],
     update_on_kvstore: bool,
 ) -> None:
-    """Give the kvstore the parameters; where it runs the optimizer, the devices' arrays get its values."""
+    """Give the kvstore the parameters; where it runs the optimizer, the devices' dense arrays get its values."""
     for name, arrays in zip(param_names, param_arrays):
-        if update_on_kvstore:
+        if update_on_kvstore and arg_params[name].stype == "default":
             kvstore.broadcast(name, arg_params[name], out=arrays)
         else:
             kvstore.init(name, arg_params[name])
@@ -115,7 +115,11 @@ def _update_params(
             continue
         if kvstore:
             assert param_names is not None
-            kvstore.pushpull(param_names[index], grads, priority=-index)
+            if grads[0].stype == "default":
+                kvstore.pushpull(param_names[index], grads, priority=-index)
+            else:
+                kvstore.push(param_names[index], grads, priority=-index)
+                kvstore.pull(param_names[index], out=grads, priority=-index, ignore_sparse=False)
         for device, (weight, grad) in enumerate(zip(arrays, grads)):
             for column, value in zip(steps[device], (index * num_device + device, grad, weight)):
                 column.append(value)

@@ -153,7 +153,7 @@ class NDArrayIter(DataIter):
     """Batches of arrays that are in memory.
 
     ``data`` and ``label`` are an array (NDArray, numpy, ``h5py.Dataset``), a list of these, or a dict from names to
-    these, which may also be scipy csr matrices (batches are dense). What is no NDArray becomes one of float32.
+    these, which may also be csr matrices, MXNet's or scipy's. What is no NDArray becomes one of float32.
     ``last_batch_handle`` says what happens to the samples that do not fill the last batch: ``'pad'`` fills it up from
     the start (``getpad`` counts these samples), ``'discard'`` drops them, ``'roll_over'`` keeps them for the next epoch.
     ``shuffle`` draws a new order at every reset, from numpy's global random state. ``layout`` tells the batch axis.

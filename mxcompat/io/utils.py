@@ -1,6 +1,6 @@
 """Sources of ``NDArrayIter``: from what a user gives to a list of named arrays (public path: ``mxnet.io.utils``).
 
-A source is an NDArray, an ``h5py.Dataset`` (read batch by batch) or a scipy csr matrix (made dense batch by batch).
+A source is an NDArray, an ``h5py.Dataset`` (read batch by batch) or a csr matrix, MXNet's or scipy's (csr batch by batch).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import torch
 from mxcompat import ndarray as nd
 from mxcompat.base import MXNetError
 from mxcompat.ndarray.ndarray import NDArray, _wrap
+from mxcompat.ndarray.sparse_array import CSRNDArray, is_scipy_csr
 
 __all__ = ["is_csr", "is_h5py", "read", "read_rows"]
 
@@ -28,8 +29,8 @@ def is_h5py(value: Any) -> bool:
 
 
 def is_csr(value: Any) -> bool:
-    """Whether ``value`` is a scipy csr matrix (scipy is never imported here)."""
-    return getattr(value, "format", None) == "csr" and hasattr(value, "toarray")
+    """Whether ``value`` is a csr matrix, MXNet's or scipy's."""
+    return isinstance(value, CSRNDArray) or is_scipy_csr(value)
 
 
 def _init_data(data: Any, allow_empty: bool, default_name: str) -> list[tuple[str, Any]]:
@@ -78,6 +79,8 @@ def _getdata_by_idx(data: Sequence[tuple[str, Any]], idx: np.ndarray) -> list[tu
 def _reordered(source: Any, idx: np.ndarray, rows: torch.Tensor) -> Any:
     if is_h5py(source):
         return source
+    if isinstance(source, CSRNDArray):
+        return nd.take(source, nd.array(idx, dtype="int64"))
     if is_csr(source):
         return source[idx]
     tensor = source._data
@@ -98,9 +101,9 @@ def _slice_along_batch_axis(data: NDArray, s: slice, batch_axis: int) -> NDArray
 
 
 def read(source: Any, start: int, stop: int, batch_axis: int) -> NDArray:
-    """The samples ``start`` to ``stop`` of an NDArray (along ``batch_axis``) or of a csr matrix, as a new array."""
+    """The samples ``start`` to ``stop`` of an NDArray (along ``batch_axis``), or of a csr matrix as a csr array."""
     if is_csr(source):
-        return nd.array(source[start:stop].toarray(), dtype=source.dtype)
+        return nd.array(source[start:stop], dtype=source.dtype)
     return _slice_along_batch_axis(source, slice(start, stop), batch_axis)
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from typing import Any
+
+import torch
 
 from mxcompat import optimizer as opt
 from mxcompat.base import MXNetError, string_types
@@ -12,6 +15,8 @@ from mxcompat.kvstore.base import KVStoreBase
 from mxcompat.ndarray import NDArray, zeros
 
 __all__ = ["KVStore"]
+
+logger = logging.getLogger(__name__)
 
 
 def _pairs(key: Any, value: Any) -> Iterator[tuple[Any, NDArray]]:
@@ -62,6 +67,7 @@ class KVStore(KVStoreBase):
         self._stored: dict[Any, NDArray] = {}
         self._updater: Any = None
         self._compress: _TwoBits | None = None
+        self._warned: set[Any] = set()
 
     type = property(lambda self: self.handle, doc="The name it was created by.")  # type: ignore[assignment]
     rank = property(lambda self: 0, doc="The number of this worker: 0, there is one.")  # type: ignore[assignment]
@@ -112,6 +118,8 @@ class KVStore(KVStoreBase):
         for one, arrays in self._known(key, value):
             stored = self._stored[one]
             for array in arrays:
+                if array.stype == "csr":
+                    raise MXNetError(f"push: key {one!r}: expected dense or row_sparse arrays, found csr")
                 if array.shape != stored.shape:
                     raise MXNetError(f"push: key {one!r} has shape {stored.shape}, found an array of {array.shape}")
             merged = self._sum(one, arrays, stored)
@@ -131,12 +139,24 @@ class KVStore(KVStoreBase):
         return merged
 
     def pull(self, key: Any, out: Any = None, priority: int = 0, ignore_sparse: bool = True) -> None:
-        """Copy the stored values into ``out``. All arrays are dense: ``ignore_sparse`` has nothing to ignore."""
+        """Copy the stored values into ``out``; sparse arrays are left as they are, with a warning in the log, while
+        ``ignore_sparse``: they are for ``row_sparse_pull``."""
         if out is None:
             raise AssertionError("pull: out is missing")
         for one, arrays in self._known(key, out):
             for array in arrays:
-                self._stored[one].copyto(array)
+                if ignore_sparse and array.stype != "default":
+                    self._warn_of_sparse(one)
+                else:
+                    self._stored[one].copyto(array)
+
+    def _warn_of_sparse(self, key: Any) -> None:
+        if key not in self._warned:
+            self._warned.add(key)
+            logger.warning(
+                "Warning: non-default weights detected during kvstore pull. This call has been ignored. Please make sure to "
+                "use kv.row_sparse_pull() or module.prepare() with row_ids."
+            )
 
     def pushpull(self, key: Any, value: Any, out: Any = None, priority: int = 0) -> None:
         """``push``, then ``pull`` into ``out`` (into the values themselves without one)."""
@@ -149,10 +169,45 @@ class KVStore(KVStoreBase):
         self.pull(key, out, priority)
 
     def row_sparse_pull(self, key: Any, out: Any = None, priority: int = 0, row_ids: Any = None) -> None:
-        """Raises ``MXNetError``: all arrays are dense."""
+        """Copy some rows of row_sparse values into the row_sparse arrays of ``out``.
+
+        ``row_ids`` has the numbers of the rows, in any order and with repetitions: one array for all of ``out``, or a list
+        with one for each. ``MXNetError`` where an array is not row_sparse, or a number out of range.
+        """
         if out is None or row_ids is None:
             raise AssertionError("row_sparse_pull: out or row_ids is missing")
-        raise MXNetError(f"row_sparse_pull: key {key!r} is dense; row_sparse arrays are not supported, use pull")
+        row_ids = [row_ids] if isinstance(row_ids, NDArray) else row_ids
+        if not isinstance(row_ids, list):
+            raise AssertionError(f"row_ids should be NDArray or list of NDArray, found {type(row_ids)}")
+        same = len(row_ids) == 1 and isinstance(out, list)
+        first = [out[0]] if same else out
+        targets, numbers = list(_pairs(key, first)), [rows for _, rows in _pairs(key, row_ids)]
+        if len(targets) != len(numbers):
+            raise AssertionError(f"row_sparse_pull: {len(targets)} arrays and {len(numbers)} row_ids, expected as many")
+        self._known(key, first)
+        for (one, target), rows in zip(targets, numbers):
+            self._pull_rows(one, target, rows)
+        for array in out[1:] if same else ():
+            out[0].copyto(array)
+
+    def _pull_rows(self, key: Any, target: NDArray, rows: NDArray) -> None:
+        stored = self._stored[key]
+        for what, array, stype in (("the value", stored, "row_sparse"), ("out", target, "row_sparse")):
+            if array.stype != stype:
+                raise MXNetError(f"row_sparse_pull: key {key!r}: {what} has storage {array.stype}, expected {stype}")
+        if rows.stype != "default" or target.shape != stored.shape:
+            raise MXNetError(
+                f"row_sparse_pull: key {key!r}: out has shape {target.shape}, expected {stored.shape}; row_ids are "
+                f"{rows.stype}, expected dense"
+            )
+        wanted = rows._data.reshape(-1).to(torch.int64).unique()
+        if wanted.numel() and not (0 <= int(wanted[0]) and int(wanted[-1]) < stored.shape[0]):
+            raise MXNetError(
+                f"row_sparse_pull: key {key!r}: row_ids run from {int(wanted[0])} to {int(wanted[-1])}, outside of 0 to "
+                f"{stored.shape[0] - 1}"
+            )
+        source, like = stored._storage, target._like
+        target._storage = source.retained(wanted.to(source.device)).to(like.device, like.dtype)
 
     def set_gradient_compression(self, compression_params: dict[str, Any]) -> None:
         """Send gradients in two bits: ``{'type': '2bit', 'threshold': 0.5}``, for stores with 'device' in their name.

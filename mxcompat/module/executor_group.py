@@ -26,6 +26,13 @@ def _copy_part(source: Any, target: nd.NDArray, axis: int, part: slice | None, n
     """Copy ``source``, or its ``part`` along ``axis``, into a bound array: one copy, with the array's own type."""
     if not isinstance(source, nd.NDArray):
         source = nd.array(source, dtype=target.dtype)
+    if source.stype != "default" or target.stype != "default":
+        if part is not None and axis == 0 and (part.start != 0 or part.stop != source.shape[0]):
+            source = source[part]
+        if source.shape != target.shape:
+            raise MXNetError(f"forward: {name} has shape {source.shape}, expected {target.shape} as bound")
+        source.copyto(target)
+        return
     data = source._data
     if part is not None and axis >= 0 and (part.start != 0 or part.stop != data.shape[axis]):
         if data.ndim <= axis or part.stop > data.shape[axis]:

@@ -203,6 +203,10 @@ class Module(BaseModule):
 
     def _sync_params_from_devices(self) -> None:
         self._exec_group.get_params(self._arg_params, self._aux_params)
+        if self._kvstore and self._update_on_kvstore:
+            for name, array in sorted(self._arg_params.items()):
+                if array.stype == "row_sparse":
+                    self._kvstore.row_sparse_pull(name, array, row_ids=nd.arange(0, array.shape[0], dtype="int64"))
         self._params_dirty = False
 
     def init_params(
@@ -469,7 +473,11 @@ class Module(BaseModule):
         self._exec_group.install_monitor(mon)
 
     def prepare(self, data_batch: Any, sparse_row_id_fn: Any = None) -> None:
-        """Nothing to prepare: ``sparse_row_id_fn`` only matters for row-sparse parameters, which are not supported."""
+        """Pull the rows of row_sparse parameters that the next batch needs from the kvstore.
+
+        ``sparse_row_id_fn(data_batch)`` gives the row numbers as a dict of parameter name to NDArray. Parameters that the
+        kvstore does not update, or that are not row_sparse, need none (a warning says so).
+        """
         self._check_ready("prepare", parameters=False)
         if sparse_row_id_fn is None:
             return
@@ -478,12 +486,17 @@ class Module(BaseModule):
             return
         row_ids = sparse_row_id_fn(data_batch)
         _require(isinstance(row_ids, dict), "prepare: sparse_row_id_fn must return a dict of name to row numbers")
-        for name in row_ids:
-            warnings.warn(f"{name}.stype is not 'row_sparse'. No need to perform row_sparse_pull.", stacklevel=2)
+        for name, rows in row_ids.items():
+            place = self._exec_group.param_names.index(name)
+            arrays = self._exec_group.param_arrays[place]
+            if arrays[0].stype != "row_sparse":
+                warnings.warn(f"{name}.stype is not 'row_sparse'. No need to perform row_sparse_pull.", stacklevel=2)
+            else:
+                self._kvstore.row_sparse_pull(name, arrays, row_ids=rows, priority=-place)
 
 
 def _zeros_like(names: Sequence[str], blocks: Sequence[Sequence[nd.NDArray]]) -> dict[str, nd.NDArray]:
-    return {name: nd.zeros(block[0].shape, dtype=block[0].dtype) for name, block in zip(names, blocks)}
+    return {name: nd.zeros(block[0].shape, dtype=block[0].dtype, stype=block[0].stype) for name, block in zip(names, blocks)}
 
 
 def _batch_shapes(data_batch: Any) -> list[tuple[int, ...]]:

@@ -12,7 +12,7 @@ import torch
 from mxcompat.base import MXNetError
 from mxcompat.ndarray.mixed_dispatch import state_rows, weight_rows
 from mxcompat.ndarray.ndarray import NDArray, _wrap
-from mxcompat.ndarray.sparse_array import zeros_of
+from mxcompat.ndarray.sparse_array import BaseSparseNDArray, zeros_of
 from mxcompat.ops import steps
 from mxcompat.ops.dtypes import NAME_BY_TORCH
 from mxcompat.ops.row_updates import update_rows
@@ -182,7 +182,7 @@ class Optimizer:
         dense copies.
         """
         with torch.no_grad():
-            if any(array._storage is not None for array in (*weights, *grads)):
+            if any(isinstance(array, BaseSparseNDArray) for array in (*weights, *grads)):
                 columns = (indices, weights, grads, *states, numbers)
                 kept = [i for i in range(len(indices)) if not self._run_sparse(step, i, columns, options)]
                 indices, weights, grads, *states, numbers = ([column[i] for i in kept] for column in columns)
@@ -192,7 +192,7 @@ class Optimizer:
     def _run_sparse(self, step: Callable, place: int, columns: Sequence[Sequence], options: dict[str, Any]) -> bool:
         """The step for one parameter with a sparse weight or gradient; False where both are dense."""
         index, weight, grad, *states, numbers = (column[place] for column in columns)
-        if weight._storage is None and grad._storage is None:
+        if not any(isinstance(array, BaseSparseNDArray) for array in (weight, grad)):
             return False
         if grad.shape != weight.shape or grad.dtype != weight.dtype:
             self._refuse(index, weight, grad)

@@ -11,6 +11,7 @@ import torch
 
 from mxcompat.base import MXNetError
 from mxcompat.ndarray.ndarray import NDArray
+from mxcompat.ndarray.sparse_array import BaseSparseNDArray
 from mxcompat.ops import steps
 from mxcompat.optimizer.base import Optimizer, register, zeros_like
 from mxcompat.optimizer.descent import aggregation_size
@@ -75,7 +76,7 @@ class LARS(Optimizer):
         self._update_count(indices)
         lrs, wds = self._get_lrs(indices), self._get_wds(indices)
         columns = [states] if self.momentum > 0 else []
-        if any(array._storage is not None for array in (*weights, *grads)):
+        if any(isinstance(array, BaseSparseNDArray) for array in (*weights, *grads)):
             self._update_sparse(indices, weights, grads, columns, list(zip(lrs, wds)))
             return
         tensors = self._tensors(indices, weights, grads, columns)
