@@ -29,6 +29,8 @@ INHERIT = str(Path(__file__).parent / "inherit")
 
 #: submodules of unsupported modules; old scripts import these by ``from mxnet.gluon import nn``
 _ABSENT_SUBMODULES = {
+    "contrib": "amp onnx quantization tensorboard tensorrt text",
+    "contrib.amp": "amp lists loss_scaler",
     "gluon": "block contrib data loss model_zoo nn parameter rnn trainer utils",
     "gluon.contrib": "cnn data estimator nn rnn",
     "gluon.data": "batchify dataloader dataset sampler vision",
