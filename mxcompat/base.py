@@ -12,6 +12,8 @@ __all__ = ["MXNetError"]
 
 string_types = (str,)
 numeric_types = (float, int, np.generic)
+#: the element type of arrays for which none is given
+mx_real_t = np.float32
 integer_types = (int, np.int32, np.int64)
 
 
