@@ -28,7 +28,8 @@ def _fully_connected_shape(params: Params, ins: list, outs: list) -> tuple[list,
     output = merge(output, outs[0], "output")
     if params.flatten and output is not None:  # the batch size is known to the output's consumer: begin states
         data = (output[0] if data[0] == -1 else data[0], *data[1:])
-    expected = (data, (hidden, width), (hidden,))[: len(ins)]
+    column = len(ins) > 2 and ins[2] is not None and len(ins[2]) == 2  # a bias may be a column, as row_sparse ones are
+    expected = (data, (hidden, width), (hidden, 1) if column else (hidden,))[: len(ins)]
     return merge_inputs(("data", "weight", "bias")[: len(ins)], ins, expected), [output]
 
 
@@ -38,12 +39,12 @@ def _fully_connected_shape(params: Params, ins: list, outs: list) -> tuple[list,
 def fully_connected(data, weight, bias=None, *, num_hidden: Int(min=1), no_bias: Bool = False, flatten: Bool = True):
     """Linear layer ``data @ weight.T + bias``.
 
-    data (N, ...), weight (num_hidden, K), bias (num_hidden,) -> (N, num_hidden); K is the product of the trailing axes
+    data (N, ...), weight (num_hidden, K), bias (num_hidden,) or (num_hidden, 1) -> (N, num_hidden); K is the product of the trailing axes
     of ``data`` when ``flatten``, else the result is (..., num_hidden) and K is the last axis of ``data``.
     """
     if flatten and data.ndim != 2:
         data = data.reshape(data.shape[0], -1)
-    return torch.nn.functional.linear(data, weight, bias)
+    return torch.nn.functional.linear(data, weight, bias if bias is None or bias.ndim == 1 else bias.reshape(-1))
 
 
 def _dot_parts(shape: tuple, transposed: bool, contract_last: bool) -> tuple[tuple, int]:
