@@ -96,7 +96,9 @@ def our_parameters(function: Any) -> list[Parameter] | None:
 def _default_text(default: Any) -> str | None:
     if default is inspect.Parameter.empty:
         return None
-    return default.__name__ if isinstance(default, type) and default.__module__ == "builtins" else repr(default)
+    if not isinstance(default, type):
+        return repr(default)
+    return default.__name__ if default.__module__ == "builtins" else f"{default.__module__}.{default.__name__}"
 
 
 def signature_problem(function: Any, recorded: str) -> str | None:

@@ -28,6 +28,7 @@ from numpy import random as rnd
 import mxcompat as mx
 from mxcompat.context import Context, current_context
 from mxcompat.ndarray import array
+from mxcompat.runtime import Features
 from mxcompat.symbol import Symbol
 from mxcompat.test_utils import arrays as _arrays
 from mxcompat.test_utils import compare as _compare
@@ -49,9 +50,10 @@ from mxcompat.test_utils.sparse_arrays import *  # noqa: F403
 from mxcompat.test_utils.statistics import *  # noqa: F403
 from mxcompat.util import get_cuda_compute_capability, getenv, setenv, use_np
 
-__all__ = ["Context", "OrderedDict", "Symbol", "array", "bz2", "contextmanager", "current_context", "errno", "gzip"]
-__all__ += ["get_cuda_compute_capability", "getenv", "json", "logging", "mx", "np", "npt", "numbers", "os", "platform"]
-__all__ += ["rnd", "setenv", "ss", "struct", "sys", "time", "traceback", "use_np", "zipfile"]  # noqa: F405
+__all__ = ["Context", "Features", "OrderedDict", "Symbol", "array", "bz2", "contextmanager", "current_context"]
+__all__ += ["errno", "get_cuda_compute_capability", "getenv", "gzip", "json", "logging", "mx", "np", "npt", "numbers"]
+__all__ += ["os", "platform", "rnd", "setenv", "ss", "struct", "sys", "time", "traceback", "use_np"]  # noqa: F405
+__all__ += ["zipfile"]
 for _part in (_arrays, _compare, _consistency, _data, _defaults, _gradients, _machine, _sparse_arrays, _statistics):
     __all__ += _part.__all__  # noqa: PLE0605
 
