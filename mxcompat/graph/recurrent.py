@@ -46,6 +46,8 @@ def run_layer(
         inputs = torch.stack(inputs)
     elif not steps_first:
         inputs = inputs.transpose(0, 1)
+    if inputs.dim() != 3:  # what the linear layer of a step flattens
+        inputs = inputs.reshape(*inputs.shape[:2], -1)
     if tuple(order) != (0, 1, 2, 3):
         parameters = [torch.cat([parameter.chunk(4)[i] for i in order]) for parameter in parameters]
     state = (hidden.unsqueeze(0), memory.unsqueeze(0))
@@ -143,7 +145,7 @@ def _gate_source(gates: Sequence[fx.Node]) -> tuple[tuple[fx.Node, fx.Node], tup
 
 
 def _is_linear(node: Any) -> bool:
-    return _is(node, "FullyConnected", no_bias=False)
+    return _is(node, "FullyConnected", no_bias=False, flatten=True)
 
 
 def _chains(graph: fx.Graph) -> list[list[_Step]]:

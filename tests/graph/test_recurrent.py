@@ -107,3 +107,28 @@ def test_cells_of_the_library_are_recognised(monkeypatch: pytest.MonkeyPatch) ->
     targets = [node.target for node in executor._modes[True].runner.eager.graph.nodes]
     assert targets.count(recurrent.run_layer) == 3
     assert not [node for node in executor._modes[True].runner.eager.graph.nodes if "expand_dims" in node.name]
+
+
+@pytest.mark.parametrize("trailing", [(), (1,), (2, 3)])
+@pytest.mark.parametrize("listed", [False, True])
+def test_steps_are_flattened(monkeypatch: pytest.MonkeyPatch, trailing: tuple, listed: bool) -> None:
+    results = []
+    for exact in "01":
+        monkeypatch.setenv("MXCOMPAT_EXACT", exact)
+        inputs: Any = mx.sym.Variable("data")
+        if listed:
+            inputs = [mx.sym.Variable(f"data{step}") for step in range(STEPS)]
+        with mx.name.NameManager():
+            outputs, _ = mx.rnn.LSTMCell(WIDTH).unroll(STEPS, inputs=inputs, merge_outputs=True)
+        shapes = {"data": (BATCH, STEPS, *trailing)}
+        if listed:
+            shapes = {f"data{step}": (BATCH, *trailing) for step in range(STEPS)}
+        executor = outputs.simple_bind(mx.cpu(), **shapes)
+        rng = np.random.RandomState(3)
+        for array in executor.arg_arrays:
+            array[:] = rng.uniform(-1, 1, array.shape)
+        executor.forward(is_train=True)
+        executor.backward(mx.nd.ones((BATCH, STEPS, WIDTH)))
+        results.append([array.asnumpy() for array in (*executor.outputs, *executor.grad_arrays)])
+    for one, other in zip(*results):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=2e-6)
