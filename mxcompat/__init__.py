@@ -7,6 +7,7 @@ give them. Everything is imported at first use, so that ``import mxcompat.record
 from __future__ import annotations
 
 import importlib
+import os
 from typing import Any
 
 __version__ = "1.9.1"
@@ -118,3 +119,9 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__, *_OWN})
+
+
+if os.environ.get("MXNET_PROFILER_AUTOSTART", "0") not in ("", "0", "false"):
+    from mxcompat.profiler.control import autostart
+
+    autostart()

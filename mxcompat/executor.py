@@ -15,8 +15,9 @@ from mxcompat.graph import compile as policy
 from mxcompat.graph import fuse, rewrite
 from mxcompat.graph.inference import Inference
 from mxcompat.graph.lower import Lowered, lower, refused_gradient
-from mxcompat.graph.tap import Tap
+from mxcompat.graph.tap import Tap, Watched
 from mxcompat.ndarray.ndarray import NDArray, _wrap, array_like, is_shared
+from mxcompat.scope import WATCH
 from mxcompat.symbol.node import topological
 from mxcompat.symbol.symbol import Symbol
 
@@ -198,6 +199,8 @@ class Executor:
         try:
             if self._monitor is not None:
                 return self._tapped(mode, *self._monitor).run(*tensors)
+            if WATCH.symbolic is not None:
+                return Watched(mode.lowered.module, WATCH.symbolic).run(*tensors)
             return mode.runner(tensors)
         except MXNetError:
             raise

@@ -23,7 +23,7 @@ from mxcompat.context import Context
 from mxcompat.ndarray.ndarray import NDArray, _wrap
 from mxcompat.ops import custom, registry
 from mxcompat.ops.dtypes import NAME_BY_TORCH, NUMPY_BY_TORCH, torch_dtype
-from mxcompat.scope import STATE
+from mxcompat.scope import STATE, WATCH
 
 __all__ = ["CustomOp", "CustomOpProp", "NDArrayOp", "NumpyOp", "PythonOp", "get_all_registered_operators"]
 __all__ += ["get_operator_arguments", "register"]
@@ -132,12 +132,15 @@ register("custom_op")(CustomOpProp)
 
 
 class _user_code:  # noqa: N801 - a scope
-    """The scope of a callback: nothing is recorded, training mode as said, and its errors pass as they are."""
+    """The scope of the callback ``name``: nothing is recorded, training mode as said, and its errors pass as they are."""
 
-    def __init__(self, training: bool, context: Context):
-        self._training, self._context = training, context
+    def __init__(self, name: str, training: bool, context: Context):
+        self._name, self._training, self._context = name, training, context
 
     def __enter__(self) -> None:
+        self._watched = WATCH.callback(self._name) if WATCH.callback is not None else None
+        if self._watched is not None:
+            self._watched.__enter__()
         self._before = STATE.recording, STATE.training
         STATE.recording, STATE.training = False, self._training
         self._context.__enter__()
@@ -145,6 +148,8 @@ class _user_code:  # noqa: N801 - a scope
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         self._context.__exit__(kind, error, trace)
         STATE.recording, STATE.training = self._before
+        if self._watched is not None:
+            self._watched.__exit__(None, None, None)
         if error is not None:
             mark_callback_error(error)
 
@@ -152,14 +157,14 @@ class _user_code:  # noqa: N801 - a scope
 class _Operation:
     """A user's ``CustomOp`` in the terms of ``mxcompat.ops.custom``."""
 
-    def __init__(self, instance: CustomOp, context: Context):
-        self._instance, self._context = instance, context
+    def __init__(self, name: str, instance: CustomOp, context: Context):
+        self._name, self._instance, self._context = name, instance, context
 
     def _arrays(self, tensors: Sequence[torch.Tensor]) -> list[NDArray]:
         return [_wrap(tensor, self._context) for tensor in tensors]
 
     def forward(self, is_train: bool, inputs: Any, outputs: Any, aux: Any) -> None:
-        with _user_code(is_train, self._context):
+        with _user_code(self._name, is_train, self._context):
             self._instance.forward(
                 is_train=int(is_train),  # type: ignore[arg-type]  # Compat: the original passes a number
                 req=["write"] * len(outputs),
@@ -170,7 +175,7 @@ class _Operation:
 
     def backward(self, wanted: Sequence[bool], heads: Any, inputs: Any, outputs: Any, gradients: Any, aux: Any) -> None:
         # Compat: a gradient that is added shows as "write" into an array of zeros; the executor adds it
-        with _user_code(True, self._context):
+        with _user_code(f"_backward_{self._name}", True, self._context):
             self._instance.backward(
                 req=["write" if want else "null" for want in wanted],
                 in_data=self._arrays(inputs),
@@ -215,8 +220,8 @@ class _Property:
 
     def create(self, context: Context, shapes: list[list[int]], types: list[torch.dtype]) -> _Operation:
         codes = [table.CODES[NAME_BY_TORCH[t]] for t in types]
-        with _user_code(STATE.training, context):
-            return _Operation(self._prop.create_operator(context, shapes, codes), context)
+        with _user_code(self.name, STATE.training, context):
+            return _Operation(self.name, self._prop.create_operator(context, shapes, codes), context)
 
 
 class PythonOp:

@@ -51,9 +51,6 @@ def test_section() -> TrainingStateScope:
     return TrainingStateScope(False)
 
 
-test_section.__test__ = False  # type: ignore[attr-defined]  # no test, for all its name
-
-
 def mark_variables(variables: Sequence[NDArray], gradients: Sequence[NDArray], grad_reqs: Any = "write") -> None:
     """Make arrays leaves of the recording, with the arrays their gradients go into."""
     autograd.mark_variables(list(variables), list(gradients), grad_reqs)
@@ -87,8 +84,8 @@ def grad_and_loss(func: Callable, argnum: int | list[int] | None = None) -> Call
 
     @functools.wraps(func)
     def wrapped(*args: Any) -> tuple[list[NDArray], Any]:
-        chosen = argnum if isinstance(argnum, list) else [argnum]
-        variables = list(args) if argnum is None else [args[index] for index in chosen]
+        chosen = range(len(args)) if argnum is None else argnum if isinstance(argnum, list) else [argnum]
+        variables = [args[index] for index in chosen]
         for variable in variables:
             if not isinstance(variable, NDArray):
                 raise AssertionError(f"type of autograd input should be NDArray, found {type(variable).__name__}")

@@ -9,9 +9,24 @@ import torch
 from torch import fx
 
 from mxcompat.ops.schema import Operator
+from mxcompat.scope import WATCH
 from mxcompat.symbol.node import Node
 
 Observer = Callable[[str, torch.Tensor], None]
+
+
+class Watched(fx.Interpreter):
+    """Runs the graph once, every operator through ``call(name, function, arguments, keywords)`` (the profiler)."""
+
+    def __init__(self, module: fx.GraphModule, call: Callable[..., Any]):
+        super().__init__(module)
+        self._call = call
+
+    def run_node(self, n: fx.Node) -> Any:
+        if "operator" not in n.meta:
+            return super().run_node(n)
+        args, kwargs = self.fetch_args_kwargs_from_env(n)
+        return self._call(n.meta["operator"], n.target, args, kwargs)
 
 
 class Tap(fx.Interpreter):
@@ -40,7 +55,10 @@ class Tap(fx.Interpreter):
         # the backward pass reaches what was made last first: gradients then appear in the order of the inputs
         watched = [self._watched(arg) for arg in reversed(n.args)][::-1]
         with_gradient = [t for t in watched if isinstance(t, torch.Tensor) and t.requires_grad]
-        result = self.call_function(n.target, tuple(watched), dict(n.kwargs))
+        if WATCH.symbolic is not None:
+            result = WATCH.symbolic(op.name, n.target, watched, dict(n.kwargs))
+        else:
+            result = self.call_function(n.target, tuple(watched), dict(n.kwargs))
         values = result if isinstance(result, (tuple, list)) else (result,)
         for index in range(node.num_outputs()):
             if index < len(values):

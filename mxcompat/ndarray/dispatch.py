@@ -13,7 +13,7 @@ from mxcompat.ops.dtypes import NAME_BY_TORCH
 from mxcompat.ops.mixed import ALWAYS, Sparse, densify
 from mxcompat.ops.schema import Operator, Params
 from mxcompat.ops.shape import is_known
-from mxcompat.scope import STATE
+from mxcompat.scope import STATE, WATCH
 
 _new_handle: Callable[[torch.Tensor, Context], Any]
 
@@ -135,7 +135,10 @@ def run(
         shape = _created_shape(op, params) if op.takes_shape else None
         kwargs = op.call_arguments(params if instance is None else Params(), is_train, device, shape)
         function = instance or op.fn
-        if grad:
+        if WATCH.imperative is not None:
+            with torch.set_grad_enabled(grad):
+                result = WATCH.imperative(op.name, function, tensors, kwargs)
+        elif grad:
             with torch.enable_grad():
                 result = function(*tensors, **kwargs)
         else:  # nothing here requires a gradient, so nothing is taped

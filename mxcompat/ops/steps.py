@@ -16,6 +16,8 @@ import numpy as np
 import torch
 from torch.autograd.graph import increment_version
 
+from mxcompat.scope import WATCH
+
 Tensors = list[torch.Tensor]
 
 _NUMBER_TYPES: dict[torch.dtype, Any] = {torch.float64: np.float64, torch.float16: np.float16}
@@ -50,9 +52,16 @@ def apply(step: Callable, lists: Sequence[Tensors], numbers: Sequence[tuple], **
         groups.setdefault((weight.dtype, weight.device, *numbers[i]), []).append(i)
     for key, members in groups.items():
         if len(members) == len(lists[0]):
-            step(*lists, *key[2:], **shared)
+            _run(step, (*lists, *key[2:]), shared)
         else:
-            step(*[[tensors[i] for i in members] for tensors in lists], *key[2:], **shared)
+            _run(step, (*[[tensors[i] for i in members] for tensors in lists], *key[2:]), shared)
+
+
+def _run(step: Callable, args: tuple, shared: dict[str, Any]) -> None:
+    if WATCH.imperative is None:
+        step(*args, **shared)
+    else:
+        WATCH.imperative(f"{step.__name__.rstrip('_')}_update", step, args, shared)
 
 
 def _in_blocks(split: bool) -> Callable[[Callable], Callable]:
