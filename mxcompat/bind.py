@@ -17,7 +17,7 @@ from mxcompat.mixed_executor import MixedExecutor
 from mxcompat.ndarray.ndarray import NDArray, _share, _wrap
 from mxcompat.ndarray.sparse_array import zeros_of
 from mxcompat.ops.dtypes import torch_dtype
-from mxcompat.ops.shape import is_known, size
+from mxcompat.ops.shape import is_known, partial_shape, size
 from mxcompat.symbol import infer
 from mxcompat.symbol.node import Node
 from mxcompat.symbol.symbol import Symbol, install_executors
@@ -212,7 +212,7 @@ def _inferred(symbol: Symbol, given_shapes: dict[str, Any], type_dict: dict[str,
     variables = [node for node in order if node.op is None]
     shapes = infer.infer_shapes(
         order,
-        {id(n): infer.partial_shape(_shape(n.name, given_shapes[n.name])) for n in variables if n.name in given_shapes},
+        {id(n): partial_shape(_shape(n.name, given_shapes[n.name])) for n in variables if n.name in given_shapes},
     )
     missing = [n.name for n in variables if not is_known(shapes[id(n)][0])]
     if missing:
@@ -336,7 +336,7 @@ class _Allocator:
 def reshape(executor: Executor, partial_shaping: bool, allow_up_sizing: bool, kwargs: dict[str, Any]) -> Executor:
     """See ``Executor.reshape``."""
     symbol = executor._symbol
-    given = symbol._given((), kwargs, infer.partial_shape, "reshape")
+    given = symbol._given((), kwargs, partial_shape, "reshape")
     arguments, auxiliary = symbol._variables()
     order = symbol._nodes()
     shapes = infer.infer_shapes(order, given)

@@ -1,17 +1,20 @@
-"""NumPy-semantics switches, which stay off here, environment and GPUs (public path of the original: ``mxnet.util``)."""
+"""NumPy's meaning of shapes, environment and GPUs (public path of the original: ``mxnet.util``)."""
 
 from __future__ import annotations
 
 import contextlib
 import functools
+import inspect
 import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from mxcompat.base import MXNetError
+from mxcompat import scope
+from mxcompat.base import MXNetError, c_str, py_str
 from mxcompat.context import Context, gpu_memory_info, num_gpus
 
 __all__ = [
+    "c_str",
     "get_cuda_compute_capability",
     "get_gpu_count",
     "get_gpu_memory",
@@ -21,6 +24,10 @@ __all__ = [
     "makedirs",
     "np_array",
     "np_shape",
+    "py_str",
+    "reset_np",
+    "set_module",
+    "set_np",
     "set_np_shape",
     "setenv",
     "use_np",
@@ -35,40 +42,88 @@ def makedirs(d: str) -> None:
 
 
 def is_np_shape() -> bool:
-    """Whether NumPy shape semantics are on (never)."""
-    return False
+    """Whether NumPy shape semantics are on: a size of 0 is a size, ``()`` a scalar's shape and -1 an unknown size."""
+    return scope.is_np_shape()
 
 
 def is_np_array() -> bool:
-    """Whether NumPy array semantics are on (never)."""
+    """Whether NumPy array semantics are on (never: ``mx.np`` is not supported)."""
     return False
 
 
-def _refuse(active: Any, what: str) -> None:
-    if active:
-        raise MXNetError(
-            f"{what}: NumPy semantics are not supported; sizes of 0 and arrays without axes follow MXNet's rules"
-        )
+def set_np_shape(active: bool | int) -> bool:
+    """Switch NumPy shape semantics of this thread on or off (2: on in every thread); returns what they were."""
+    return scope.set_np_shape(int(active))
 
 
-def set_np_shape(active: bool) -> bool:
-    """Switch NumPy shape semantics off (on raises ``MXNetError``); returns what they were."""
-    _refuse(active, "set_np_shape")
-    return False
+class _NumpyShapeScope:
+    """A ``with`` scope that switches NumPy shape semantics; None leaves them as they are."""
+
+    def __init__(self, is_np_shape: bool | None):
+        self._active, self._before = is_np_shape, False
+
+    def __enter__(self) -> None:
+        if self._active is not None:
+            self._before = set_np_shape(self._active)
+
+    def __exit__(self, ptype: Any, value: Any, trace: Any) -> None:
+        if self._active is not None and self._before != bool(self._active):
+            set_np_shape(self._before)
 
 
-@contextlib.contextmanager
-def np_shape(active: bool = True) -> Iterator[None]:
-    """A scope with NumPy shape semantics off (on raises ``MXNetError``)."""
-    _refuse(active, "np_shape")
-    yield
+def np_shape(active: bool = True) -> _NumpyShapeScope:
+    """A scope with NumPy shape semantics on or off."""
+    return _NumpyShapeScope(active)
+
+
+def use_np_shape(func: Any) -> Any:
+    """A function, or a class with its methods and properties, that runs under NumPy shape semantics.
+
+    ``TypeError`` for anything else.
+    """
+    if isinstance(func, type):
+        for name, member in inspect.getmembers(func, lambda x: inspect.isroutine(x) or isinstance(x, property)):
+            if inspect.isfunction(member) or inspect.ismethod(member):
+                setattr(func, name, use_np_shape(member))
+            elif isinstance(member, property):
+                parts = (f and use_np_shape(f) for f in (member.fget, member.fset, member.fdel))
+                setattr(func, name, property(*parts, doc=member.__doc__))
+        return func
+    if not callable(func):
+        raise TypeError(f"use_np_shape can only decorate classes and callable objects, found {type(func)}")
+
+    @functools.wraps(func)
+    def with_np_shape(*args: Any, **kwargs: Any) -> Any:
+        with np_shape(True):
+            return func(*args, **kwargs)
+
+    return with_np_shape
+
+
+def _refuse(what: str) -> None:
+    raise MXNetError(f"{what}: NumPy arrays (mx.np) are not supported; np_shape alone gives scalars and sizes of 0")
 
 
 @contextlib.contextmanager
 def np_array(active: bool = True) -> Iterator[None]:
-    """A scope with NumPy array semantics off (on raises ``MXNetError``)."""
-    _refuse(active, "np_array")
+    """A scope with NumPy array semantics off (on raises ``MXNetError``: ``mx.np`` is not supported)."""
+    if active:
+        _refuse("np_array")
     yield
+
+
+def set_np(shape: bool = True, array: bool = True) -> None:
+    """Switch NumPy shape semantics; ``array=True`` raises, with ``shape=False`` ``ValueError``, else ``MXNetError``."""
+    if array and not shape:
+        raise ValueError("NumPy Shape semantics is required in using NumPy array semantics.")
+    if array:
+        _refuse("set_np(array=True)")
+    set_np_shape(shape)
+
+
+def reset_np() -> None:
+    """Switch NumPy semantics off."""
+    set_np(shape=False, array=False)
 
 
 def _refused_when_used(func: Any, what: str) -> Any:
@@ -76,16 +131,11 @@ def _refused_when_used(func: Any, what: str) -> Any:
     name = getattr(func, "__name__", func)
 
     def refuse(*args: Any, **kwargs: Any) -> None:
-        _refuse(True, f"{what} on {name}")
+        _refuse(f"{what} on {name}")
 
     if isinstance(func, type):
         return type(func)(func.__name__, (func,), {"__init__": refuse, "__module__": func.__module__})
     return functools.wraps(func)(refuse)
-
-
-def use_np_shape(func: Callable) -> Callable:
-    """``func``, which raises ``MXNetError`` when called: NumPy shape semantics are not supported."""
-    return _refused_when_used(func, "use_np_shape")
 
 
 def use_np_array(func: Callable) -> Callable:
@@ -94,8 +144,19 @@ def use_np_array(func: Callable) -> Callable:
 
 
 def use_np(func: Callable) -> Callable:
-    """``func``, which raises ``MXNetError`` when called: NumPy semantics are not supported."""
+    """``func``, which raises ``MXNetError`` when called: NumPy array semantics are not supported."""
     return _refused_when_used(func, "use_np")
+
+
+def set_module(module: str | None) -> Callable:
+    """A decorator that overrides ``__module__``; None leaves it."""
+
+    def decorate(func: Any) -> Any:
+        if module is not None:
+            func.__module__ = module
+        return func
+
+    return decorate
 
 
 def getenv(name: str) -> str | None:

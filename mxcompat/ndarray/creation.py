@@ -17,6 +17,7 @@ from mxcompat.ndarray.ndarray import NDArray, _from_record, _record, _share, _wr
 from mxcompat.ndarray.sparse_array import BaseSparseNDArray, is_scipy_csr, sparse_copy, zeros_of
 from mxcompat.ops import registry
 from mxcompat.ops.dtypes import NAME_BY_TORCH, torch_dtype
+from mxcompat.scope import is_np_shape
 
 __all__ = ["arange", "array", "concatenate", "empty", "eye", "from_dlpack", "from_numpy", "full", "histogram"]
 __all__ += ["linspace", "load", "load_frombuffer", "moveaxis", "ones", "onehot_encode", "save", "split_v2"]
@@ -29,10 +30,15 @@ def _shape(shape: Any) -> tuple[int, ...]:
     return tuple(int(dim) for dim in shape)
 
 
+def _check_sizes(shape: tuple[int, ...]) -> None:
+    least = 0 if is_np_shape() else 1
+    if not (shape or is_np_shape()) or any(dim < least for dim in shape):
+        raise MXNetError(f"shape : {shape}: every size must be {'at least 0' if is_np_shape() else 'positive'}")
+
+
 def _filled(name: str, shape: Any, ctx: Any, dtype: Any, out: Any = None) -> NDArray:
     shape = _shape(shape)
-    if not shape or any(dim <= 0 for dim in shape):
-        raise MXNetError(f"shape : {shape}: every size must be positive")
+    _check_sizes(shape)
     params = {"shape": shape, "ctx": ctx, "dtype": NAME_BY_TORCH[torch_dtype(dtype or "float32")]}
     return invoke(registry.get(name), (), params, out)
 
@@ -54,6 +60,8 @@ def ones(shape: Any, ctx: Any = None, dtype: Any = None, **kwargs: Any) -> NDArr
 
 def full(shape: Any, val: float, ctx: Any = None, dtype: Any = None, out: NDArray | None = None) -> NDArray:
     """An array filled with ``val``."""
+    if out is None:
+        _check_sizes(_shape(shape))
     result = empty(shape, ctx, dtype) if out is None else out
     result[:] = val
     return result

@@ -25,7 +25,7 @@ from mxcompat.ops.dtypes import NAME_BY_TORCH, NUMPY_BY_TORCH, torch_dtype
 from mxcompat.ops.shape import reshape_target
 from mxcompat.ops.storage import empty as empty_storage
 from mxcompat.ops.storage import stored
-from mxcompat.scope import STATE
+from mxcompat.scope import STATE, is_np_shape
 
 __all__ = ["NDArray", "waitall"]
 
@@ -310,7 +310,7 @@ class NDArray:
             raise ValueError(f"NDArray does not support slicing with key {key} of type {type(key)}.")
         if indexing.is_basic(key):
             view = indexing.basic_view(self._data, key)
-            if view.ndim == 0:
+            if view.ndim == 0 and not is_np_shape():
                 return self._view(lambda t: indexing.basic_view(t, key).reshape(1))
             if view.is_contiguous():
                 if self._tape is None:
@@ -525,13 +525,16 @@ def _record(array: NDArray) -> Any:
         values = values.view(np.uint16)
     context = (array._ctx.device_typeid, array._ctx.device_id)
     if storage is None:
-        return array_format.ArrayRecord(name, tuple(data.shape), values, context=context)
+        return array_format.ArrayRecord(name, tuple(data.shape), values, context=context, numpy_shape=is_np_shape())
     structure = tuple(tensor.cpu().numpy() for tensor in storage.tensors[1:])
     return array_format.ArrayRecord(name, storage.shape, values, storage.stype, structure, context=context)
 
 
 def _from_record(record: Any) -> NDArray:
     """The array of a file record; the stored context is information only."""
+    if record.numpy_shape != is_np_shape():  # Compat: 0 and () mean different things in the two kinds of files
+        was, turn = ("", "on") if record.numpy_shape else ("not ", "off")
+        raise MXNetError(f"the array was {was}saved under NumPy shape semantics: turn these {turn} with mx.np_shape")
     if record.data is None:
         raise MXNetError("an array without memory (never allocated) cannot be loaded")
     if record.dtype == "bfloat16":

@@ -91,7 +91,7 @@ def take(a, indices, *, axis: Int = 0, mode: Enum("clip", "raise", "wrap") = "cl
     if position == 0 and a.ndim == 2 and a.is_floating_point():
         return functional.embedding(index, a)
     picked = a.index_select(position, index.reshape(-1))
-    return picked.reshape(*a.shape[:position], *indices.shape, *a.shape[position + 1 :])
+    return picked.reshape((*a.shape[:position], *indices.shape, *a.shape[position + 1 :]))
 
 
 def _pick_shape(params: Params, ins: list, outs: list) -> tuple[list, list]:

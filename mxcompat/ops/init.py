@@ -1,6 +1,7 @@
 """Operators that create arrays from parameters alone.
 
-A 0 in their ``shape`` (and an empty shape) is an unknown size: in a graph it is filled in from the consumers.
+A 0 in their ``shape`` (and an empty shape) is an unknown size: in a graph it is filled in from the consumers. Under
+NumPy shape semantics -1 is.
 """
 
 import math
@@ -14,15 +15,14 @@ from mxcompat.dtype import NAMES
 from mxcompat.ops.dtypes import TORCH_BY_NAME, in_type, output_from, unify
 from mxcompat.ops.registry import register
 from mxcompat.ops.schema import Bool, Device, DType, Float, Int, NoEffect, Optional, OutputShape, Params, Shape, Str
-from mxcompat.ops.shape import merge, normalize_axis, size
+from mxcompat.ops.shape import merge, normalize_axis, partial_shape, size
 
 _ARANGE_TYPES = DType("bfloat16", "float16", "float32", "float64", "int32", "int64", "int8", "uint8")
 
 
 def created_shape(params: Params, ins: list, outs: list) -> tuple[list, list]:
     """The ``shape`` parameter, and what the consumers say of its unknown sizes."""
-    shape = tuple(-1 if dim <= 0 else dim for dim in params.shape or ()) or None
-    return ins, [merge(shape, outs[0], "shape")]
+    return ins, [merge(partial_shape(params.shape), outs[0], "shape")]
 
 
 @register("_zeros", infer_shape=created_shape, infer_type=output_from("dtype"))
@@ -172,7 +172,7 @@ def linspace(
 )
 def eye(
     *,
-    N: Int(min=1),  # noqa: N803
+    N: Int(min=0),  # noqa: N803
     M: Int(min=0) = 0,  # noqa: N803
     k: Int = 0,
     ctx: NoEffect(Str) = "",

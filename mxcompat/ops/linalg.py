@@ -9,7 +9,7 @@ from mxcompat.base import MXNetError
 from mxcompat.ops.dtypes import NAME_BY_TORCH, same_type
 from mxcompat.ops.registry import register
 from mxcompat.ops.schema import Bool, Float, Int, Params
-from mxcompat.ops.shape import forward_rule, merge, same_shape
+from mxcompat.ops.shape import forward_rule, merge, or_one, same_shape
 
 # -- rules ------------------------------------------------------------------------------------------------------
 
@@ -271,7 +271,7 @@ def _determinant_shape(params: Params, ins: list, outs: list) -> tuple[list, lis
     _need_matrices(shape, square=True)
     if 0 in shape:
         raise MXNetError(f"A has shape {shape}, expected matrices that have elements")
-    return ins, [merge(shape[:-2] or (1,), out, f"output {i}") for i, out in enumerate(outs)]
+    return ins, [merge(or_one(shape[:-2]), out, f"output {i}") for i, out in enumerate(outs)]
 
 
 def _scaled_inverse(A, factor, singular):
@@ -324,7 +324,7 @@ def linalg_det(A):
 
     A singular matrix gets a zero gradient.
     """
-    return _Det.apply(A).reshape(A.shape[:-2] or (1,))
+    return _Det.apply(A).reshape(or_one(A.shape[:-2]))
 
 
 @register(
@@ -336,7 +336,7 @@ def linalg_slogdet(A):
     A singular matrix has sign 0, logarithm -inf and a zero gradient. The sign passes no gradient on.
     """
     sign, logarithm = _SlogDet.apply(A)
-    shape = A.shape[:-2] or (1,)
+    shape = or_one(A.shape[:-2])
     return sign.reshape(shape), logarithm.reshape(shape)
 
 

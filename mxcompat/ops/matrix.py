@@ -6,7 +6,7 @@ from mxcompat.base import MXNetError
 from mxcompat.ops.dtypes import floating, free_inputs, in_type, unify
 from mxcompat.ops.registry import register
 from mxcompat.ops.schema import Bool, Enum, Float, Int, Optional, OptionalInts, Params, Shape
-from mxcompat.ops.shape import forward_rule, is_known, merge, normalize_axis, reshape_target, same_shape, size
+from mxcompat.ops.shape import forward_rule, is_known, merge, normalize_axis, or_one, reshape_target, same_shape, size
 
 # -- reshaping ----------------------------------------------------------------------------------------------------------
 
@@ -62,7 +62,7 @@ def _flatten_shape(params: Params, ins: list, outs: list) -> tuple[list, list]:
 @register("Flatten", ("flatten",), infer_shape=_flatten_shape, may_view=True)
 def flatten(data):
     """All axes but the first as one: (N, ...) -> (N, K); one axis gives (N, 1)."""
-    return data.reshape(data.shape[0], -1)
+    return data.flatten(1) if data.ndim > 1 else data.reshape(data.shape[0], 1)
 
 
 def _like_target(params: Params, lhs: tuple, rhs: tuple) -> tuple[int, ...]:
@@ -479,7 +479,8 @@ def _split_shape(params: Params, ins: list, outs: list) -> tuple[list, list]:
     part = -1 if data[axis] == -1 else data[axis] // count
     if params.squeeze_axis and part not in (1, -1):
         raise MXNetError(f"squeeze_axis: the parts of axis {axis} of {data} have size {part}, not 1")
-    shape = (*data[:axis], *(() if params.squeeze_axis else (part,)), *data[axis + 1 :]) or (1,)
+    shape = (*data[:axis], *(() if params.squeeze_axis else (part,)), *data[axis + 1 :])
+    shape = or_one(shape)
     for out in outs:
         shape = merge(shape, out, "output")
     if params.squeeze_axis:
@@ -507,8 +508,8 @@ def slice_channel(data, *, num_outputs: Int(min=1), axis: Int = 1, squeeze_axis:
         return data
     parts = data.unbind(axis) if squeeze_axis else data.chunk(num_outputs, axis)
     if len(parts) == 1:
-        return parts[0] if parts[0].ndim else parts[0].reshape(1)
-    return tuple(part if part.ndim else part.reshape(1) for part in parts)
+        return parts[0].reshape(or_one(parts[0].shape))
+    return tuple(part.reshape(or_one(part.shape)) for part in parts)
 
 
 def _cuts(params: Params, length: int) -> list[int]:

@@ -10,8 +10,34 @@ from typing import Any
 
 from mxcompat.base import MXNetError
 from mxcompat.ops.schema import Params, ShapeRule
+from mxcompat.scope import is_np_shape
 
 Shape = tuple | None
+
+
+def partial_shape(shape: Sequence[int] | None) -> Shape:
+    """The user's spelling of a partial shape.
+
+    0 (or -1) is an unknown size and () an unknown rank; under NumPy shape semantics -1 and None.
+    """
+    if shape is None:
+        return None
+    sizes = tuple(int(dim) for dim in shape)
+    if is_np_shape():
+        return tuple(-1 if dim < 0 else dim for dim in sizes)
+    return tuple(-1 if dim <= 0 else dim for dim in sizes) or None
+
+
+def shown_shape(shape: Shape) -> Shape:
+    """A partial shape as the user sees it."""
+    if is_np_shape():
+        return shape
+    return () if shape is None else tuple(0 if dim == -1 else dim for dim in shape)
+
+
+def or_one(shape: tuple) -> tuple:
+    """The shape of a result without axes is (1,), but for NumPy shape semantics."""
+    return shape if shape or is_np_shape() else (1,)
 
 
 def is_known(shape: Shape) -> bool:

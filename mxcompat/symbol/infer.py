@@ -10,7 +10,7 @@ import torch
 from mxcompat.base import MXNetError
 from mxcompat.ops.dtypes import NAME_BY_TORCH, torch_dtype
 from mxcompat.ops.schema import Shape as ShapeKind
-from mxcompat.ops.shape import is_known, merge
+from mxcompat.ops.shape import is_known, merge, partial_shape
 from mxcompat.symbol.node import Node
 
 _PARSE_SHAPE = ShapeKind().parse
@@ -67,23 +67,12 @@ class Inference:
         self.values[id(node)][index] = new
 
 
-def partial_shape(shape: Any) -> tuple | None:
-    """The user's spelling of a partial shape: 0 (or -1) is an unknown size, () an unknown rank."""
-    shape = tuple(int(dim) for dim in shape)
-    return tuple(-1 if dim <= 0 else dim for dim in shape) if shape else None
-
-
-def shown_shape(shape: tuple | None) -> tuple:
-    """A partial shape as the user sees it."""
-    return () if shape is None else tuple(0 if dim == -1 else dim for dim in shape)
-
-
 def infer_shapes(order: Sequence[Node], given: dict[int, Any]) -> dict[int, list]:
     """Partial shapes of all node outputs, from the given ones and the variables' ``__shape__``."""
 
     def attribute(node: Node) -> tuple | None:
         text = node.attrs.get("__shape__")
-        return partial_shape(_PARSE_SHAPE(text)) if text else None
+        return partial_shape(_PARSE_SHAPE(text)) if text not in (None, "", "None") else None
 
     inference = Inference(order, given, attribute, "infer_shape")
     inference.run()

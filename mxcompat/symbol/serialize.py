@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 
 from mxcompat.base import MXNetError
 from mxcompat.formats import symbol_json
 from mxcompat.ops import registry
+from mxcompat.scope import is_np_shape
 from mxcompat.symbol.node import Entry, Node, is_user_attribute, topological
 
 
@@ -26,7 +28,8 @@ def to_json(heads: Sequence[Entry]) -> str:
         for node in order
     ]
     edges = [(place[id(node)], index, 0) for node, index in heads]
-    return symbol_json.render(nodes, edges, [node.num_outputs() for node in order])
+    marks = {"is_np_shape": ("int", 1)} if is_np_shape() else None
+    return symbol_json.render(nodes, edges, [node.num_outputs() for node in order], attrs=marks)
 
 
 def from_file(path: str | os.PathLike) -> list[Entry]:
@@ -56,6 +59,7 @@ def _variable_attrs(op_name: str, attrs: dict[str, str], place: int) -> dict[str
 
 def _build(graph: symbol_json.GraphData) -> list[Entry]:
     graph = symbol_json.upgrade(graph, _input_names, _variable_attrs)
+    old_shapes = is_np_shape() and not graph.attrs.get("is_np_shape", ("int", 0))[1]
     nodes: list[Node] = []
     for data in graph.nodes:
         op = None
@@ -65,11 +69,20 @@ def _build(graph: symbol_json.GraphData) -> list[Entry]:
             except MXNetError as error:
                 raise MXNetError(f"{graph.source}: node {data.name}: {error}") from None
         inputs = [(nodes[source], index) for source, index, *_ in data.inputs]
-        node = Node(op, data.name, dict(data.attrs), inputs, [version for _, _, version in data.inputs])
+        attrs = _current_shape(data.attrs) if old_shapes else dict(data.attrs)
+        node = Node(op, data.name, attrs, inputs, [version for _, _, version in data.inputs])
         node.subgraphs = tuple(data.subgraphs)
         _check(node, graph.source)
         nodes.append(node)
     return [(nodes[source], index) for source, index, *_ in graph.heads]
+
+
+def _current_shape(attrs: dict[str, str]) -> dict[str, str]:
+    """The attributes with a ``__shape__`` of before NumPy shape semantics, where 0 and () are unknown, in their terms."""
+    if "__shape__" not in attrs:
+        return dict(attrs)
+    sizes = tuple(int(dim) or -1 for dim in re.findall(r"-?\d+", attrs["__shape__"]))
+    return {**attrs, "__shape__": str(sizes or None)}
 
 
 def _check(node: Node, source: str) -> None:

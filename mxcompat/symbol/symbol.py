@@ -18,6 +18,7 @@ from mxcompat.formats.atomic import write_atomically
 from mxcompat.ops import registry
 from mxcompat.ops.dtypes import NUMPY_BY_TORCH, torch_dtype
 from mxcompat.ops.schema import attribute_text
+from mxcompat.ops.shape import partial_shape, shown_shape
 from mxcompat.symbol import compose, infer, serialize
 from mxcompat.symbol.node import Entry, Node, copy_graph, shown_attributes, stored_key, topological
 
@@ -227,7 +228,7 @@ class Symbol:
         shapes = self._partial_shapes(args, kwargs)
         if not all(infer.all_known(group) for group in shapes):
             unknown = [
-                f"\t{name}: {infer.shown_shape(shape)}"
+                f"\t{name}: {shown_shape(shape)}"
                 for name, shape in zip(self.list_arguments(), shapes[0])
                 if not infer.all_known([shape])
             ]
@@ -237,17 +238,17 @@ class Symbol:
                 stacklevel=2,
             )
             return None, None, None
-        return tuple([infer.shown_shape(shape) for shape in group] for group in shapes)
+        return tuple([shown_shape(shape) for shape in group] for group in shapes)
 
     def infer_shape_partial(self, *args: Any, **kwargs: Any) -> tuple:
         """Like ``infer_shape``, with ``()`` for an unknown rank and 0 for an unknown size."""
-        return tuple([infer.shown_shape(s) for s in group] for group in self._partial_shapes(args, kwargs))
+        return tuple([shown_shape(s) for s in group] for group in self._partial_shapes(args, kwargs))
 
     def _partial_shapes(self, args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[list, list, list]:
         for label, shape in (*enumerate(args), *kwargs.items()):
-            if shape is not None and not isinstance(shape, (tuple, list)):
+            if not (isinstance(shape, (tuple, list)) or (shape is None and label not in kwargs)):
                 raise TypeError(f"Arguments need to be shapes (tuple), but {label!r} is {type(shape)}.")
-        given = self._given(args, kwargs, infer.partial_shape, "InferShape")
+        given = self._given(args, kwargs, partial_shape, "InferShape")
         return self._inferred(infer.infer_shapes, given)
 
     def _given(self, args: Sequence[Any], kwargs: dict[str, Any], convert: Callable, what: str) -> dict[int, Any]:
