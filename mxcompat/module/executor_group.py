@@ -201,6 +201,11 @@ class DataParallelExecutorGroup:
         """The part of the batch that the i-th executor takes (inputs without a batch axis have no parts)."""
         return self.slices[i] if self.slices else slice(i, i + 1)
 
+    @property
+    def _total_exec_bytes(self) -> int:
+        """Size of the executors' arrays as ``Executor.debug_str`` tells it: in MB, whatever the original's name says."""
+        return sum(int(executor.debug_str().split("\n")[-3].split()[1]) for executor in self.execs)
+
     def bind_exec(
         self,
         data_shapes: Sequence[DataDesc],

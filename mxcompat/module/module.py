@@ -111,6 +111,11 @@ class Module(BaseModule):
         self._data_shapes: Any = None
         self._label_shapes: Any = None
 
+    @property
+    def _total_exec_bytes(self) -> int:
+        """The executors' memory in MB, 0 while there are none."""
+        return self._exec_group._total_exec_bytes if self.binded else 0
+
     # -- checkpoints --------------------------------------------------------------------------------------------
 
     @staticmethod
