@@ -8,6 +8,7 @@ from typing import Any
 
 from mxcompat.ops import faces, reference, registry
 from mxcompat.ops.schema import Operator
+from mxcompat.symbol import functions
 from mxcompat.symbol.compose import make_node
 from mxcompat.symbol.node import Entry
 from mxcompat.symbol.symbol import Symbol
@@ -64,10 +65,31 @@ def fill(modules: dict[str, ModuleType]) -> None:
 
 def attach_methods(op_module: ModuleType) -> None:
     """Give Symbol its methods that are operators."""
-    for name in faces.METHODS:
-        function = getattr(op_module, name, None)
+    methods = {name: name for name in (*faces.METHODS, "broadcast_like", "broadcast_to", "reshape", "transpose")}
+    for name, operator in {**methods, "astype": "cast"}.items():
+        function = getattr(functions, name, None) or getattr(op_module, operator, None)
         if function is not None and name not in Symbol.__dict__:
             setattr(Symbol, name, _method(function, name))
+
+    def expand_dims(self: Symbol, axis: int, inplace: bool = False, **kwargs: Any) -> Symbol:
+        """The symbol with a new axis of size 1; ``inplace`` has no effect."""
+        return op_module.expand_dims(self, axis=axis, **kwargs)
+
+    def squeeze(self: Symbol, axis: Any = None, inplace: bool = False, **kwargs: Any) -> Symbol:
+        """The symbol without its axes of size 1, or without the given ones; ``inplace`` has no effect."""
+        return op_module.squeeze(self, axis=axis, **kwargs)
+
+    def flatten(self: Symbol, inplace: bool = False, **kwargs: Any) -> Symbol:
+        """The symbol as two axes; ``inplace`` has no effect."""
+        return op_module.flatten(self, **kwargs)
+
+    def diag(self: Symbol, k: int = 0, **kwargs: Any) -> Symbol:
+        """The ``k``-th diagonal, or a matrix with the symbol on it."""
+        return op_module.diag(self, k, **kwargs)
+
+    for method in (expand_dims, squeeze, flatten, diag):
+        method.__qualname__ = f"Symbol.{method.__name__}"
+        setattr(Symbol, method.__name__, method)
 
 
 def _method(function: Callable, name: str) -> Callable:

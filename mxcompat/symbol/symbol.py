@@ -369,6 +369,10 @@ class Symbol:
 
     # -- arithmetic (attached below) and what only NDArray has --------------------------------------------------
 
+    def as_nd_ndarray(self) -> Symbol:
+        """The symbol itself."""
+        return self
+
     def __neg__(self) -> Symbol:
         return apply("_MulScalar", "_mulscalar", [self], {"scalar": -1.0})
 

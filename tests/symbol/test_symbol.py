@@ -6,6 +6,7 @@ import copy
 import json
 import pickle
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -272,3 +273,25 @@ def test_deep_graphs_do_not_recurse() -> None:
         net = net + 1
     assert net.infer_shape(a=(2,))[1] == [(2,)]
     assert sym.load_json(net.tojson()).list_arguments() == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("make", "shape"),
+    [
+        (lambda x: x.reshape((3, 2)), (3, 2)),
+        (lambda x: x.reshape(shape=(0, -1), reverse=True), (2, 3)),
+        (lambda x: x.transpose(), (3, 2)),
+        (lambda x: x.transpose((1, 0)), (3, 2)),
+        (lambda x: x.astype("float16"), (2, 3)),
+        (lambda x: x.expand_dims(axis=1, inplace=True), (2, 1, 3)),
+        (lambda x: x.expand_dims(0).squeeze(0), (2, 3)),
+        (lambda x: x.flatten(), (2, 3)),
+        (lambda x: x.diag(k=1), (2,)),
+        (lambda x: x.broadcast_to((2, 3)), (2, 3)),
+        (lambda x: x.broadcast_like(x), (2, 3)),
+        (lambda x: x.split_v2(2)[0], (1, 3)),
+        (lambda x: x.as_nd_ndarray() + 0, (2, 3)),
+    ],
+)
+def test_methods_that_are_operators(make: Callable, shape: tuple) -> None:
+    assert make(mx.sym.Variable("x")).infer_shape(x=(2, 3))[1] == [shape]
