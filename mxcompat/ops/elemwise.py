@@ -48,7 +48,7 @@ def _rint(data):
     return torch.ceil(data - 0.5)
 
 
-def _gamma(data):
+def _gamma_function(data):
     """The gamma function; its sign for negative arguments alternates between the poles, where it is nan."""
     magnitude = torch.exp(torch.lgamma(data))
     whole = torch.floor(data)
@@ -89,6 +89,20 @@ def _rcbrt(data):
     return differentiable(data, lambda x: 1 / _cube_root(x), lambda x, y: -y / (3 * x))
 
 
+def _psi(data):
+    """The logarithmic derivative of the gamma function, infinite at its poles."""
+    pole = (data <= 0) & (data == torch.floor(data))
+    return torch.where(pole, math.inf, torch.digamma(data))
+
+
+def _gamma(data):
+    return differentiable(data, _gamma_function, lambda x, y: y * _psi(x))
+
+
+def _gammaln(data):
+    return differentiable(data, torch.lgamma, lambda x, y: _psi(x))
+
+
 def _softsign(data):
     def derivative(x, y):
         scale = 1 + torch.abs(x)
@@ -118,7 +132,7 @@ _UNARY: dict[str, tuple[Callable, str, bool]] = {
     "fix": (torch.trunc, "The integer part; zero gradient.", True),
     "floor": (torch.floor, "The next integer towards -infinity; zero gradient.", True),
     "gamma": (_gamma, "The gamma function.", False),
-    "gammaln": (torch.lgamma, "Logarithm of the absolute value of the gamma function.", False),
+    "gammaln": (_gammaln, "Logarithm of the absolute value of the gamma function.", False),
     "log": (torch.log, "Natural logarithm; -inf at 0, nan below.", False),
     "log10": (torch.log10, "Logarithm to base 10.", False),
     "log1p": (torch.log1p, "log(1 + x), exact near 0.", False),
