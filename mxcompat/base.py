@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from mxcompat.c_types import *  # noqa: F403
+
 __all__ = ["MXNetError"]
 
 string_types = (str,)
 numeric_types = (float, int, np.generic)
-#: the element type of arrays for which none is given
-mx_real_t = np.float32
 integer_types = (int, np.int32, np.int64)
 
 
@@ -119,26 +119,56 @@ _Null = _NullType()
 class classproperty:  # noqa: N801  (the original's name)
     """A read-only property of the class itself."""
 
-    def __init__(self, getter: Callable):
-        self._getter = getter
+    def __init__(self, func: Callable):
+        self._getter = func
 
     def __get__(self, instance: Any, owner: type) -> Any:
         return self._getter(owner)
 
 
-def py_str(text: Any) -> str:
-    """The text of a ``bytes`` or ``str``."""
-    return text.decode("utf-8") if isinstance(text, bytes) else str(text)
+def with_metaclass(meta: type, *bases: type) -> Any:
+    """A base class for ``class A(with_metaclass(Meta, B))``: the class gets that metaclass and those bases."""
+
+    class Deferred(type):
+        def __new__(cls, name: str, _: Any, namespace: dict[str, Any]) -> Any:
+            return meta(name, bases, namespace)
+
+    return type.__new__(Deferred, "temporary_class", (), {})
 
 
-def c_str(text: str) -> bytes:
-    """The bytes of a ``str``, as programs that reached into the C interface spelled it."""
-    return text.encode("utf-8")
+class _Library:
+    """Stands for the original's C library, of which nothing exists here."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        raise MXNetError(f"{name}: mxcompat has no C library; use the Python interface")
+
+
+_LIB = _Library()
+
+
+def check_call(ret: int) -> None:
+    """``MXNetError`` unless a call of the C library returned 0."""
+    if ret != 0:
+        raise MXNetError(f"a call of the C library returned {ret}")
 
 
 def _as_list(obj: Any) -> list | tuple:
     """``obj`` itself when it is a list or tuple, else a list holding it."""
     return obj if isinstance(obj, (list, tuple)) else [obj]
+
+
+def data_dir_default() -> str:
+    """Where downloads and caches lie unless ``MXNET_HOME`` names a folder: ``~/.mxnet``, on Windows below ``APPDATA``."""
+    if os.name == "nt":
+        return os.path.join(os.environ.get("APPDATA", ""), "mxnet")
+    return os.path.join(os.path.expanduser("~"), ".mxnet")
+
+
+def data_dir() -> str:
+    """``$MXNET_HOME``, or ``data_dir_default()`` where that is not set."""
+    return os.environ.get("MXNET_HOME") or data_dir_default()
 
 
 def env_choice(name: str, choices: tuple[str, ...], default: str) -> str:

@@ -15,6 +15,7 @@ FILES = sorted(ROOT.rglob("*.py"))
 #: layer of each module, by the longest prefix; lower numbers are lower layers
 LAYERS = {
     "base": 0,
+    "c_types": 0,
     "allocator": 0,
     "scope": 0,
     "dtype": 0,
