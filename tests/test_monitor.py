@@ -68,3 +68,22 @@ def test_a_module_installs_it() -> None:
     names = [name for _, name, _ in monitor.toc()]
     assert names[0] == "fc_output"
     assert {"fc_backward_output1", "fc_weight", "fc_bias"} <= set(names)
+
+
+def test_gradients_of_an_operator_are_shown_together() -> None:
+    """Those of data and labels, too, which nothing needs; not those of auxiliary states."""
+    data, shapes = V("data"), {"data": (2, 3, 2, 2), "ends": (2,)}
+    net = mx.sym.FullyConnected(mx.sym.BatchNorm(data, name="bn"), num_hidden=4, name="fc") + 1
+    net = mx.sym.where(net > 0, net, net * 2, name="pick") + mx.sym.BlockGrad(net)
+    net = mx.sym.SequenceMask(net, V("ends"), use_sequence_length=True, axis=1, name="mask")
+    net = mx.sym.SoftmaxOutput(net, name="softmax")
+    wanted = {name: "null" if name in (*shapes, "softmax_label") else "write" for name in net.list_arguments()}
+    exe, names = net.simple_bind(mx.cpu(), grad_req=wanted, **shapes), []
+    exe.set_monitor_callback(lambda name, array: names.append(name.decode()))
+    exe.forward(is_train=True)
+    exe.backward()
+    shown = [
+        f"{node}_backward_output{i}" for node, count in (("bn", 3), ("fc", 3), ("softmax", 2)) for i in range(count)
+    ]
+    shown += [f"pick_backward_output{i}" for i in range(2)] + ["mask_backward_data", "mask_backward_sequence_length"]
+    assert sorted(n for n in names if "backward" in n and not n.startswith("_")) == sorted(shown)

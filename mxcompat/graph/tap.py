@@ -13,6 +13,13 @@ from mxcompat.scope import WATCH
 from mxcompat.symbol.node import Node
 
 Observer = Callable[[str, torch.Tensor], None]
+#: operators of the original's oldest kind, whose gradients bear the names of the inputs
+_NAMED = frozenset(
+    "BatchNorm_v1 BilinearSampler Convolution_v1 Correlation Crop GridGenerator IdentityAttachKLSparseReg InstanceNorm "
+    "L2Normalization MakeLoss Pad Pooling_v1 ROIPooling SVMOutput SequenceLast SequenceMask SequenceReverse SliceChannel "
+    "SpatialTransformer SwapAxis _contrib_DeformableConvolution _contrib_DeformablePSROIPooling _contrib_PSROIPooling "
+    "_contrib_SyncBatchNorm _contrib_count_sketch _contrib_fft _contrib_ifft".split()
+)
 
 
 class Watched(fx.Interpreter):
@@ -29,11 +36,35 @@ class Watched(fx.Interpreter):
         return self._call(n.meta["operator"], n.target, args, kwargs)
 
 
+#: inputs whose gradients are no node's outputs in the original: those of a sum are the head's own
+_UNSEEN = {"elemwise_add": ("lhs", "rhs"), "where": ("condition",)}
+
+
+class _Shown(torch.autograd.Function):
+    """The tensors as they are; ``show(index, gradient)`` in backward, also of those that need no gradient.
+
+    The original computes all gradients of an operator when it needs one, and shows them.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, show: Callable[[int, torch.Tensor], None], *tensors: torch.Tensor) -> Any:
+        ctx.show = show
+        outputs = tuple(tensor.view_as(tensor) for tensor in tensors)
+        ctx.mark_non_differentiable(*[output for output in outputs if not output.is_floating_point()])
+        return outputs
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> Any:
+        for index, gradient in enumerate(gradients):
+            ctx.show(index, gradient)
+        return (None, *gradients)
+
+
 class Tap(fx.Interpreter):
     """Runs the graph once, node by node, and shows each output to ``observe(name, tensor)`` as it appears.
 
-    With ``inputs`` the inputs are shown too. Gradients are shown during backward, in the order the engine reaches them:
-    ``<node>_backward_output<i>`` for the i-th input.
+    With ``inputs`` the inputs are shown too, a variable under its own name first. Gradients are shown during backward, in
+    the order the engine reaches them: ``<node>_backward_output<i>`` for the i-th input (``_NAMED`` operators: the input's name).
     """
 
     def __init__(self, module: fx.GraphModule, nodes: Sequence[Node], observe: Observer, inputs: bool):
@@ -44,17 +75,12 @@ class Tap(fx.Interpreter):
     def run_node(self, n: fx.Node) -> Any:
         node = self._nodes.get(n.meta.get("mxnet_name", "")) if "operator" in n.meta else None
         if node is None:
-            result = super().run_node(n)
-            if self._inputs and n.op == "placeholder":
-                self._observe(n.meta["mxnet_name"], result)
-            return result
+            return super().run_node(n)
         op = node.op
         assert op is not None
         if self._inputs:
             self._show_inputs(n, node, op)
-        # the backward pass reaches what was made last first: gradients then appear in the order of the inputs
-        watched = [self._watched(arg) for arg in reversed(n.args)][::-1]
-        with_gradient = [t for t in watched if isinstance(t, torch.Tensor) and t.requires_grad]
+        watched = self._watched(n, node, op)
         if WATCH.symbolic is not None:
             result = WATCH.symbolic(op.name, n.target, watched, dict(n.kwargs))
         else:
@@ -63,27 +89,36 @@ class Tap(fx.Interpreter):
         for index in range(node.num_outputs()):
             if index < len(values):
                 self._observe(node.output_name(index), values[index])
-        if with_gradient:
-            self._watch_gradients(node, watched)
         return result
 
-    def _watched(self, arg: Any) -> Any:
-        """A tensor of this consumer's own, so that its gradient is this node's part only."""
-        value = self.env[arg] if isinstance(arg, fx.Node) else arg
-        return value.view_as(value) if isinstance(value, torch.Tensor) and value.requires_grad else value
+    def _watched(self, n: fx.Node, node: Node, op: Operator) -> list[Any]:
+        """The inputs; where one needs a gradient, as tensors of this consumer's own that show this node's part."""
+        values = [self.env[arg] if isinstance(arg, fx.Node) else arg for arg in n.args]
+        if not any(isinstance(value, torch.Tensor) and value.requires_grad for value in values):
+            return values
+        hidden = {i for i, name in enumerate(op.input_names(node.params)) if name in _UNSEEN.get(op.name, ())}
+        hidden.update(node.aux_inputs())
+        places = [i for i, value in enumerate(values) if isinstance(value, torch.Tensor) and i not in hidden]
+        names = self._gradient_names(node, op, places)
+        shown = _Shown.apply(
+            lambda index, gradient: self._observe(names[index], gradient), *[values[i] for i in places]
+        )
+        for place, value in zip(places, shown):
+            values[place] = value
+        return values
+
+    @staticmethod
+    def _gradient_names(node: Node, op: Operator, places: Sequence[int]) -> list[str]:
+        if op.name in _NAMED:
+            return [f"{node.name}_backward_{op.input_names(node.params)[place]}" for place in places]
+        if len(places) == 1:
+            return [f"{node.name}_backward_output"]
+        return [f"{node.name}_backward_output{number}" for number in range(len(places))]
 
     def _show_inputs(self, n: fx.Node, node: Node, op: Operator) -> None:
         names = op.input_names(node.params)
         for name, arg in zip(names, n.args):
-            self._observe(f"{node.name}_{name}", self.env[arg])  # type: ignore[index]
-
-    def _watch_gradients(self, node: Node, inputs: Sequence[Any]) -> None:
-        single = sum(isinstance(value, torch.Tensor) for value in inputs) == 1
-        for index, value in enumerate(inputs):
-            if isinstance(value, torch.Tensor) and value.requires_grad:
-                name = f"{node.name}_backward_output" + ("" if single else str(index))
-                value.register_hook(lambda gradient, name=name, like=value: self._show_gradient(name, gradient, like))
-
-    def _show_gradient(self, name: str, gradient: torch.Tensor | None, like: torch.Tensor) -> None:
-        """A gradient that an operator leaves out, as output layers do for labels, is zero."""
-        self._observe(name, torch.zeros_like(like) if gradient is None else gradient)
+            assert isinstance(arg, fx.Node)
+            if arg.op == "placeholder":
+                self._observe(arg.meta["mxnet_name"], self.env[arg])
+            self._observe(f"{node.name}_{name}", self.env[arg])

@@ -405,11 +405,10 @@ def monitored(mx, start):
         losses.append(cross_entropy(module.get_outputs()[0].asnumpy(), batch.label[0].asnumpy()))
         module.update()
         told += monitor.toc()
-    # gradients that nothing needs, of data and label, are computed by the original alone
-    told = [entry for entry in told if entry[1] not in ("fc1_backward_output0", "softmax_backward_output1")]
-    names = [name for _, name, _ in told]
+    # nothing needs the gradients of data and label: the original shows them without computing them
+    unneeded, names = ("fc1_backward_output0", "softmax_backward_output1"), [name for _, name, _ in told]
     return result(
-        start, losses, module, told_steps=[step for step, _, _ in told], told_values=[float(v) for _, _, v in told],
+        start, losses, module, told_steps=[step for step, _, _ in told], told_values=[0.0 if name in unneeded else float(value) for _, name, value in told],
         told_names=np.frombuffer("\n".join(names).encode(), np.uint8),
     )  # fmt: skip
 
