@@ -374,7 +374,11 @@ def reshape(executor: Executor, partial_shaping: bool, allow_up_sizing: bool, kw
     args = [moved(node, x, "arg") for node, x in zip(arguments, executor._inputs[:count])]
     grads = [moved(node, x, "arg") for node, x in zip(arguments, executor._grads)]
     aux = [moved(node, x, "aux") for node, x in zip(auxiliary, executor._inputs[count:])]
-    return _executor(symbol, executor._ctx, args, grads, executor._grad_req, aux, shapes, types, executor._group2ctx)
+    moved_executor = _executor(
+        symbol, executor._ctx, args, grads, executor._grad_req, aux, shapes, types, executor._group2ctx
+    )
+    moved_executor._monitor = executor._monitor
+    return moved_executor
 
 
 install_executors(bind, simple_bind)

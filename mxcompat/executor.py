@@ -75,6 +75,10 @@ class Executor:
         self._grads = [grad if req != "null" else None for grad, req in zip(grads, grad_req)]
         self._grad_req = list(grad_req)
         self._wanted = [i for i, grad in enumerate(self._grads) if grad is not None and _differentiable(args[i])]
+        self._constant = [
+            grad for grad, array, req in zip(self._grads, args, grad_req)
+            if grad is not None and req == "write" and grad._storage is None and not _differentiable(array)
+        ]  # fmt: skip
         self._refused = refused_gradient(self._heads, {id(self._variables[i]) for i in self._wanted})
         self.arg_arrays, self.aux_arrays, self.grad_arrays = list(args), list(aux), list(grads)
         self._losses = [node.op is not None and node.op.is_loss(node.params) for node, _ in self._heads]
@@ -260,8 +264,10 @@ class Executor:
 
         ``out_grads`` are the head gradients: an NDArray, a list, or a dict by output name; outputs that are losses need
         none, any other raises ``MXNetError`` without. Compat: more heads than outputs are ignored, and so is the head of
-        an output through which no gradient goes, whatever its shape.
+        an output through which no gradient goes, whatever its shape. The gradient of an argument of integers is 0.
         """
+        for grad in self._constant:
+            grad._data.zero_()
         if not self._wanted:
             return
         if self._refused:

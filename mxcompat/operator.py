@@ -25,8 +25,8 @@ from mxcompat.ops import custom, registry
 from mxcompat.ops.dtypes import NAME_BY_TORCH, NUMPY_BY_TORCH, torch_dtype
 from mxcompat.scope import STATE, WATCH
 
-__all__ = ["CustomOp", "CustomOpProp", "NDArrayOp", "NumpyOp", "PythonOp", "get_all_registered_operators"]
-__all__ += ["get_operator_arguments", "register"]
+__all__ = ["CustomOp", "CustomOpProp", "NDArrayOp", "NumpyOp", "OperatorArguments", "PythonOp"]
+__all__ += ["get_all_registered_operators", "get_operator_arguments", "register"]
 
 OperatorArguments = namedtuple("OperatorArguments", ["narg", "names", "types"])
 

@@ -224,3 +224,20 @@ def test_group_contexts_place_arguments() -> None:
 def test_a_missing_last_input_may_be_none() -> None:
     net = sym.Convolution(V("x"), V("w"), None, kernel=(1,), num_filter=1, no_bias=True)
     assert net.list_arguments() == ["x", "w"]
+
+
+def test_gradient_of_integers_is_zero() -> None:
+    net = sym.broadcast_mul(V("a"), sym.Cast(V("n"), dtype="float32"))
+    grads = {"a": ones(2), "n": nd.ones(2, dtype="int32")}
+    ex = net.bind(CPU, {"a": ones(2), "n": nd.array([2, 3], dtype="int32")}, args_grad=grads)
+    ex.forward(is_train=True)
+    ex.backward(ones(2))
+    assert grads["a"].asnumpy().tolist() == [2, 3] and grads["n"].asnumpy().tolist() == [0, 0]
+
+
+def test_reshape_keeps_the_monitor() -> None:
+    seen: list = []
+    ex = (V("a") * 2).simple_bind(CPU, a=(2,))
+    ex.set_monitor_callback(lambda name, array: seen.append(array.shape))
+    ex.reshape(allow_up_sizing=True, a=(3,)).forward()
+    assert seen == [(3,)]
