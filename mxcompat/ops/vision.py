@@ -1,8 +1,7 @@
 """Pooling of regions of interest.
 
 A region is a row (batch index, x1, y1, x2, y2) in pixels of the image; ``spatial_scale`` turns pixels of the image into
-pixels of the feature map. Pooling by averages is linear and separable: each region has a matrix of weights for the rows
-of the map and one for its columns, and both are contracted with the map.
+pixels of the feature map.
 """
 
 import torch
@@ -12,6 +11,7 @@ from mxcompat.ops.dtypes import floating, same_type
 from mxcompat.ops.registry import register
 from mxcompat.ops.schema import Bool, Float, Int, Params, Shape
 from mxcompat.ops.shape import forward_rule, is_known, merge
+from mxcompat.ops.vision_bins import bilinear_corners, bin_means, pixel_rows, sampled_bins, weighted_sums
 
 POOLED_SIZE = Shape(ndims=(2,), min=1)
 SCALE = Float(min=0.0, max=1.0)
@@ -41,12 +41,6 @@ def _rounded(data: torch.Tensor) -> torch.Tensor:
     """To the nearest whole number, halves away from zero."""
     wide = data.to(torch.float64)
     return torch.copysign(torch.floor(torch.abs(wide) + 0.5), wide).to(data.dtype)
-
-
-def _membership(batch: torch.Tensor, count: int) -> torch.Tensor:
-    """(regions, images): 1 where the region lies in the image; an index outside of the batch lies in none."""
-    images = torch.arange(count, device=batch.device)
-    return batch.detach().to(torch.int64)[:, None] == images
 
 
 def _ranges(start: torch.Tensor, end: torch.Tensor, size: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -159,52 +153,45 @@ def roi_pooling(data, rois, *, pooled_size: POOLED_SIZE, spatial_scale: SCALE):
 # -- averages ---------------------------------------------------------------------------------------------------------
 
 
-def _contracted(data, members, row_weights, column_weights):
-    """sum of data[n, c, h, w] * row_weights[r, p, h] * column_weights[r, q, w] over the image n of region r.
-
-    data (N, C, H, W), members (regions, N), weights (regions, P, H) and (regions, Q, W) -> (regions, C, P, Q).
-    """
-    count, channels, height, width = data.shape
-    regions, bins, _ = column_weights.shape
-    columns = (column_weights[:, :, None, :] * members[:, None, :, None]).reshape(regions * bins, count * width)
-    narrowed = columns @ data.permute(0, 3, 1, 2).reshape(count * width, channels * height)
-    result = torch.bmm(narrowed.view(regions, bins * channels, height), row_weights.transpose(1, 2))
-    return result.view(regions, bins, channels, -1).permute(0, 2, 3, 1).contiguous()
+def batch_rows(batch: torch.Tensor, count: int, per_image: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Where the image of each region begins in a table of pixels, and whether there is such an image."""
+    number = batch.detach().to(torch.int64)
+    known = (number >= 0) & (number < count)
+    return torch.where(known, number, 0) * per_image, known
 
 
-def _contracted_by_bin(data, members, row_weights, column_weights):
-    """Likewise where every bin has channels of its own: data (N, C, P, Q, H, W)."""
-    columns = column_weights[:, :, None, :] * members[:, None, :, None]
-    narrowed = torch.einsum("ncpqhw,rqnw->qcphr", data, columns)
-    return torch.einsum("qcphr,rph->rcpq", narrowed, row_weights)
+def of_regions(sums: torch.Tensor, known: torch.Tensor, bins: tuple[int, int]) -> torch.Tensor:
+    """(regions * P * Q, C) -> (regions, C, P, Q), 0 for regions of no image."""
+    result = sums.view(known.shape[0], *bins, sums.shape[1]).permute(0, 3, 1, 2)
+    return torch.where(known[:, None, None, None], result, 0)
 
 
-def _bilinear_weights(start, extent, bins: int, size: int, samples: int):
-    """(regions, bins, size): how much each position counts in the average over a bin's samples.
+def _bin_starts(start, extent, bins: int):
+    """Where the bins of each region begin, (regions, bins), and how long they are, (regions, 1)."""
+    step = (extent / bins)[:, None]
+    return start[:, None] + torch.arange(bins, dtype=start.dtype, device=start.device) * step, step
 
-    start, extent (regions,). A bin has ``samples`` samples at even distances, or as many as it has pixels (rounded up)
-    when ``samples`` is not positive. Each is interpolated between two positions; outside of [-1, size] it counts as 0.
-    """
-    step = (extent / bins)[:, None, None]
-    numbers = torch.arange(bins, dtype=start.dtype, device=start.device)[None, :, None]
-    begin = start[:, None, None] + numbers * step
-    if samples > 0:
-        per_bin, first, held = torch.full_like(step, samples), torch.zeros_like(begin), samples
-    else:
-        # only samples inside of the map matter, and their distance is at least half a pixel where there are several
-        per_bin, held = torch.ceil(step), 2 * size + 6
-        first = (torch.floor((-1 - begin) * per_bin / step) - 2).clamp(min=0)
-    number = first + torch.arange(held, dtype=start.dtype, device=start.device)
-    place = begin + (number + 0.5) * step / per_bin
-    counts = ((place >= -1) & (place <= size) & (number < per_bin)).to(start.dtype)
-    place = place.clamp(0, size - 1)
-    low = torch.floor(place).clamp(max=size - 1)
-    upper = place - low
-    low = low.to(torch.int64)
-    weights = torch.zeros((start.shape[0], bins, size), dtype=start.dtype, device=start.device)
-    weights = weights.scatter_add(2, low, (1 - upper) * counts)
-    weights = weights.scatter_add(2, (low + 1).clamp(max=size - 1), upper * counts)
-    return weights / per_bin
+
+def _even_means(rows, base, corners, extents, bins, size, samples: int):
+    """Means of ``samples`` x ``samples`` bilinear samples in every bin; base (regions, P, Q)."""
+    places = []
+    for axis in (1, 0):
+        begin, step = _bin_starts(corners[:, axis], extents[:, axis], bins[1 - axis])
+        numbers = torch.arange(samples, dtype=begin.dtype, device=begin.device) + 0.5
+        places.append(begin[:, :, None] + numbers * step[:, :, None] / samples)
+    y, x = torch.broadcast_tensors(places[0][:, :, None, :, None], places[1][:, None, :, None, :])
+    index, weights = bilinear_corners(y, x, size)
+    count = base.numel()
+    index = index + base[..., None, None, None]
+    return weighted_sums(rows, index.reshape(count, -1), (weights / samples**2).reshape(count, -1))
+
+
+def _adaptive_means(rows, base, corners, extents, bins, size):
+    """Likewise with as many samples as a bin has pixels, rounded up."""
+    steps = torch.stack((extents[:, 1] / bins[0], extents[:, 0] / bins[1]), 1)
+    bounds = corners.new_tensor([[[-1, size[0]], [-1, size[1]]]])
+    own = sampled_bins(corners[:, [1, 0]], steps, torch.ceil(steps), bounds, base)
+    return bin_means(rows, *own, list(size), True)
 
 
 def _roi_align_shape(params: Params, data: tuple, rois: tuple) -> tuple:
@@ -235,16 +222,22 @@ def roi_align(
     count, _, height, width = data.shape
     regions = _wide(rois.detach())
     corners = _scaled(regions[:, 1:], spatial_scale) - (0.5 if aligned else 0.0)
-    extent = corners[:, 2:] - corners[:, :2]
-    extent = extent if aligned else extent.clamp(min=1)
-    columns = _bilinear_weights(corners[:, 0], extent[:, 0], pooled_size[1], width, sample_ratio)
-    rows = _bilinear_weights(corners[:, 1], extent[:, 1], pooled_size[0], height, sample_ratio)
-    members = _membership(regions[:, 0], count)
-    wide = _wide(data)
-    if not position_sensitive:
-        return _contracted(wide, members, rows, columns).to(data.dtype)
-    wide = wide.view(count, -1, *pooled_size, height, width)
-    return _contracted_by_bin(wide, members, rows, columns).to(data.dtype)
+    extents = corners[:, 2:] - corners[:, :2]
+    extents = extents if aligned else extents.clamp(min=1)
+    wide, size = _wide(data), (height, width)
+    bins = pooled_size[0] * pooled_size[1]
+    own = bins if position_sensitive else 1  # maps an image has for each channel of the output
+    base, known = batch_rows(regions[:, 0], count, own * height * width)
+    base = base[:, None].expand(-1, bins)
+    if position_sensitive:
+        wide = wide.view(count, -1, bins, height, width)
+        base = base + torch.arange(bins, device=data.device) * (height * width)
+    base = base.reshape(-1, *pooled_size)
+    if sample_ratio > 0:
+        sums = _even_means(pixel_rows(wide), base, corners, extents, pooled_size, size, sample_ratio)
+    else:
+        sums = _adaptive_means(pixel_rows(wide), base, corners, extents, pooled_size, size)
+    return of_regions(sums, known, pooled_size).to(data.dtype).contiguous()
 
 
 def _group_size(params: Params) -> int:
@@ -254,19 +247,17 @@ def _group_size(params: Params) -> int:
 def _psroi_shape(params: Params, data: tuple, rois: tuple, *trans: tuple) -> tuple:
     _check_regions(data, rois)
     expected = params.output_dim * _group_size(params) ** 2
-    if data[1] != expected:
-        raise MXNetError(f"data has {data[1]} channels, expected output_dim * group_size ** 2 = {expected}")
+    if data[1] < expected:
+        raise MXNetError(f"data has {data[1]} channels, expected output_dim * group_size ** 2 = {expected} or more")
     return (rois[0], params.output_dim, params.pooled_size, params.pooled_size)
 
 
-def _average_weights(start, end, bins: int, size: int):
-    """(regions, bins, size): 1 / length at the positions of a bin, 0 elsewhere."""
+def _windows(start, end, bins: int, size: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """The first pixel of each bin and how many it has, (regions, bins)."""
     step = ((end - start).clamp(min=0.1) / bins)[:, None]
     numbers = torch.arange(bins + 1, dtype=start.dtype, device=start.device)
     first, behind = _ranges(numbers[:-1] * step + start[:, None], numbers[1:] * step + start[:, None], size)
-    places = torch.arange(size, device=start.device)
-    inside = (places >= first[..., None]) & (places < behind[..., None])
-    return inside.to(start.dtype) / (behind - first).clamp(min=1)[..., None].to(start.dtype)
+    return first, (behind - first).clamp(min=0)
 
 
 def _group_of_bins(bins: int, groups: int, device: torch.device) -> torch.Tensor:
@@ -279,20 +270,28 @@ def psroi_pooling(
 ):
     """The average over each of the bins into which a region is divided, every group of bins reading its own channels.
 
-    data (N, output_dim * group_size ** 2, H, W), rois (regions, 5) -> (regions, output_dim, pooled_size, pooled_size);
-    ``group_size`` 0 means ``pooled_size``. Corners are rounded before they are scaled; an empty bin gives 0; regions get
-    no gradient.
+    data (N, output_dim * group_size ** 2, H, W), of which surplus channels do not matter, rois (regions, 5)
+    -> (regions, output_dim, pooled_size, pooled_size); ``group_size`` 0 means ``pooled_size``. Corners are rounded before
+    they are scaled; an empty bin gives 0; regions get no gradient.
     """
     count, _, height, width = data.shape
     groups = group_size or pooled_size
     corners = _rounded(_wide(rois.detach()))
     start, end = _scaled(corners[:, 1:3], spatial_scale), _scaled(corners[:, 3:] + 1, spatial_scale)
-    columns = _average_weights(start[:, 0], end[:, 0], pooled_size, width)
-    rows = _average_weights(start[:, 1], end[:, 1], pooled_size, height)
+    left, across = _windows(start[:, 0], end[:, 0], pooled_size, width)
+    top, down = _windows(start[:, 1], end[:, 1], pooled_size, height)
     chosen = _group_of_bins(pooled_size, groups, data.device)
-    maps = _wide(data).view(count, output_dim, groups, groups, height, width)
-    maps = maps.index_select(2, chosen).index_select(3, chosen)
-    return _contracted_by_bin(maps, _membership(rois[:, 0], count), rows, columns).to(data.dtype)
+    base, known = batch_rows(corners[:, 0], count, groups * groups * height * width)
+    base = base[:, None, None] + (chosen[:, None] * groups + chosen) * (height * width)
+    counts, places = (
+        torch.stack(torch.broadcast_tensors(rows[:, :, None], columns[:, None, :]), -1).reshape(-1, 2)
+        for rows, columns in ((down, across), (top, left))
+    )
+    maps = _wide(data)[:, : output_dim * groups * groups].unflatten(1, (output_dim, groups * groups))
+    weights = 1 / counts.prod(1, keepdim=True).clamp(min=1).to(start.dtype)
+    geometry = torch.cat((places.to(start.dtype), torch.ones_like(places), weights), 1)
+    sums = bin_means(pixel_rows(maps), base.reshape(-1), counts, geometry, [height, width], False)
+    return of_regions(sums, known, (pooled_size, pooled_size)).to(data.dtype).contiguous()
 
 
 # -- deformable -------------------------------------------------------------------------------------------------------

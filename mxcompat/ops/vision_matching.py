@@ -11,8 +11,8 @@ from mxcompat.ops.registry import register
 from mxcompat.ops.schema import Bool, Enum, Float, Int, Params, Shape
 from mxcompat.ops.shape import Shape as PartialShape
 from mxcompat.ops.shape import forward_rule, is_known, merge, size
-
-SAMPLES_AT_ONCE = 2**22  # values that are gathered from the map at once, for each of the four neighbours
+from mxcompat.ops.vision import batch_rows, of_regions
+from mxcompat.ops.vision_bins import bin_means, pixel_rows, sampled_bins
 
 # -- matching ---------------------------------------------------------------------------------------------------------
 
@@ -145,61 +145,13 @@ def box_decode(
 # -- turned regions ---------------------------------------------------------------------------------------------------
 
 
-def _turned_samples(geometry: torch.Tensor, bins: list[int], samples: tuple[int, int]) -> tuple:
-    """(y, x) of all samples (regions, P, Q, samples down, samples across) of regions (x, y, width, height, angle)."""
-
-    def along(extent, count, per_bin):
-        step = (extent / count)[:, None, None]
-        number = torch.arange(count, dtype=extent.dtype, device=extent.device)[:, None]
-        within = torch.arange(per_bin, dtype=extent.dtype, device=extent.device) + 0.5
-        return (-extent / 2)[:, None, None] + number * step + within * step / per_bin
-
-    down = along(geometry[:, 3], bins[0], samples[0])[:, :, None, :, None]
-    across = along(geometry[:, 2], bins[1], samples[1])[:, None, :, None, :]
-    x, y, angle = (geometry[:, i, None, None, None, None] for i in (0, 1, 4))
-    cosine, sine = torch.cos(angle), torch.sin(angle)
-    return down * cosine - across * sine + y, across * cosine + down * sine + x
-
-
-def _bilinear_means(data: torch.Tensor, batch: torch.Tensor, y: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-    """Means over the last two axes of bilinear samples: data (N, H, W, C), y and x (regions, P, Q, …, …)."""
-    _, height, width, channels = data.shape
-    inside = (y >= -1) & (y <= height) & (x >= -1) & (x <= width)
-    y, x = y.clamp(0, height - 1), x.clamp(0, width - 1)
-    top, left = torch.floor(y).to(torch.int64), torch.floor(x).to(torch.int64)
-    down, right = y - top, x - left
-    flat, total = data.reshape(-1, channels), 0
-    base = batch.view(-1, 1, 1, 1, 1) * height
-    for rows, row_share in ((top, 1 - down), ((top + 1).clamp(max=height - 1), down)):
-        for columns, column_share in ((left, 1 - right), ((left + 1).clamp(max=width - 1), right)):
-            values = flat[(base + rows) * width + columns]
-            total = total + values * (row_share * column_share)[..., None]
-    return torch.where(inside[..., None], total, 0).mean((3, 4)).permute(0, 3, 1, 2)
-
-
-@torch.library.custom_op("mxcompat::turned_means", mutates_args=())
-def turned_means(data: torch.Tensor, rois: torch.Tensor, bins: list[int], ratio: int) -> torch.Tensor:
-    """Means of bilinear samples of data (N, C, H, W) in the bins of turned regions (batch index, x, y, w, h, angle).
-
-    Regions with equally many samples a bin are computed together.
-    """
-    maps = data.permute(0, 2, 3, 1).contiguous()
-    result = data.new_zeros((len(rois), data.shape[1], *bins))
-    known = (rois[:, 0] >= 0) & (rois[:, 0] < data.shape[0])
-    steps = torch.ceil(torch.stack((rois[:, 4] / bins[0], rois[:, 3] / bins[1]), 1)).to(torch.int64)
-    counts = torch.full_like(steps, ratio) if ratio > 0 else steps
-    for down, across in torch.unique(counts[known], dim=0).tolist():
-        chosen = torch.nonzero(known & (counts == counts.new_tensor([down, across])).all(1))[:, 0]
-        room = max(1, SAMPLES_AT_ONCE // (data.shape[1] * bins[0] * bins[1] * down * across))
-        for part in chosen.split(room):
-            y, x = _turned_samples(rois[part, 1:], bins, (down, across))
-            result[part] = _bilinear_means(maps, rois[part, 0].to(torch.int64), y, x)
-    return result
-
-
-@turned_means.register_fake
-def _turned_means_shape(data, rois, bins, ratio):
-    return data.new_empty((rois.shape[0], data.shape[1], *bins))
+def _bounds(size: tuple[int, int], cosine, sine, y, x):
+    """Between which coordinates (down, across) of its own a turned region meets the map, (regions, 2, 2)."""
+    corners_y = torch.tensor([-1, -1, size[0], size[0]], dtype=y.dtype, device=y.device) - y[:, None]
+    corners_x = torch.tensor([-1, size[1], -1, size[1]], dtype=x.dtype, device=x.device) - x[:, None]
+    cosine, sine = cosine[:, None], sine[:, None]
+    own = torch.stack((corners_x * sine + corners_y * cosine, corners_x * cosine - corners_y * sine), 1)
+    return torch.stack((own.amin(2), own.amax(2)), 2)
 
 
 def _turned_shape(params: Params, data: PartialShape, rois: PartialShape) -> tuple:
@@ -226,8 +178,18 @@ def rroi_align(
     samples outside of the map are 0, and so are regions of no image. There is no gradient.
     """
     wide = torch.float64 if data.dtype is torch.float64 else torch.float32
-    regions = rois.detach().to(wide)
+    regions, maps = rois.detach().to(wide), data.detach().to(wide)
+    count, pixels = data.shape[0], (data.shape[2], data.shape[3])
     scale = torch.tensor(spatial_scale, dtype=torch.float32, device=data.device).to(wide)
-    sides = (regions[:, 3:5] * scale).clamp(min=1)
-    geometry = torch.cat((regions[:, :1], regions[:, 1:3] * scale, sides, regions[:, 5:] * (math.pi / 180)), 1)
-    return turned_means(data.detach().to(wide), geometry, list(pooled_size), sampling_ratio).to(data.dtype)
+    x, y = (regions[:, 1:3] * scale).unbind(1)
+    sides = (regions[:, [4, 3]] * scale).clamp(min=1)
+    steps = sides / torch.tensor(pooled_size, dtype=wide, device=data.device)
+    per_bin = torch.full_like(steps, sampling_ratio) if sampling_ratio > 0 else torch.ceil(steps)
+    angle = regions[:, 5] * (math.pi / 180)
+    turn = (torch.cos(angle), torch.sin(angle), y, x)
+    base, known = batch_rows(regions[:, 0], count, pixels[0] * pixels[1])
+    base = base[:, None, None].expand(-1, *pooled_size)
+    base, counts, geometry = sampled_bins(-sides / 2, steps, per_bin, _bounds(pixels, *turn), base)
+    turns = torch.stack(turn, 1).repeat_interleave(pooled_size[0] * pooled_size[1], 0)
+    sums = bin_means(pixel_rows(maps), base, counts, torch.cat((geometry, turns), 1), list(pixels), True)
+    return of_regions(sums, known, pooled_size).to(data.dtype).contiguous()

@@ -70,13 +70,24 @@ ROI_ALIGN = [
     Bad("contrib.ROIAlign", {"data": DATA, "rois": (3, 4)}, {"pooled_size": (2, 2), "spatial_scale": 1.0}),
 ]
 
+REGION = {"pooled_size": (2, 2), "spatial_scale": 1.0}
 SENSITIVE = {"spatial_scale": 1.0, "output_dim": 2, "pooled_size": 2}
+INFINITE = np.zeros((1, 8, 6, 6), "float32")
+INFINITE[0, :, 2, 3] = np.inf
+FAR = [[0, 3, 3, 5, 5], [0, 0, 0, 1, 1], [0, 0, 0, 5, 5], [0, -400, -300, 500, 600]]
+SPREAD = [
+    Row("contrib.ROIAlign", {"data": INFINITE, "rois": FAR}, dict(REGION, sample_ratio=2), grad=False),
+    Row("contrib.ROIAlign", {"data": INFINITE, "rois": FAR}, REGION, grad=False),
+    Row("contrib.PSROIPooling", {"data": INFINITE, "rois": FAR}, dict(REGION, output_dim=2, pooled_size=2), grad=False),
+]
+
 PSROI = [
     _regions("contrib.PSROIPooling", SENSITIVE, data=(2, 8, 8, 10), compile=True),
     _regions("contrib.PSROIPooling", dict(SENSITIVE, spatial_scale=0.7, group_size=3), data=(2, 18, 8, 10)),
     _regions("contrib.PSROIPooling", dict(SENSITIVE, spatial_scale=0.0625), data=(2, 8, 3, 4)),
     _regions("contrib.PSROIPooling", dict(SENSITIVE, pooled_size=3), data=(2, 18, 8, 10), dtype="float64"),
     _regions("contrib.PSROIPooling", dict(SENSITIVE, pooled_size=4, group_size=2), data=(2, 8, 8, 10)),
+    _regions("contrib.PSROIPooling", SENSITIVE, data=(2, 11, 8, 10)),
     Bad("contrib.PSROIPooling", {"data": (2, 7, 8, 10), "rois": REGIONS}, SENSITIVE, error="MXNetError"),
     Bad("contrib.PSROIPooling", {"data": (2, 8, 8), "rois": REGIONS}, SENSITIVE),
 ]
@@ -97,6 +108,7 @@ DEFORMABLE_PSROI = [
     _deformable({"trans_std": 0.1, "sample_per_part": 2}, (6, 2, 2, 2), compile=True),
     _deformable({"trans_std": 0.3, "sample_per_part": 3, "part_size": 4, "pooled_size": 3}, (6, 4, 4, 4)),
     _deformable({"trans_std": 0.2, "sample_per_part": 2}, (6, 4, 2, 2), dtype="float64"),
+    _deformable({"no_trans": True, "sample_per_part": 2}, data=(2, 9, 8, 10)),
     Bad(
         "contrib.DeformablePSROIPooling",
         {"data": (2, 7, 8, 10), "rois": REGIONS},
@@ -112,4 +124,4 @@ DEFORMABLE_PSROI = [
     Bad("contrib.DeformablePSROIPooling", {"data": (2, 8, 8, 10), "rois": (3, 4)}, dict(DEFORMABLE, no_trans=True)),
 ]
 
-test_rows = rows_test([*ROI_POOLING, *ROI_ALIGN, *PSROI, *DEFORMABLE_PSROI], __file__)
+test_rows = rows_test([*ROI_POOLING, *ROI_ALIGN, *PSROI, *SPREAD, *DEFORMABLE_PSROI], __file__)
