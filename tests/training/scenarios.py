@@ -407,10 +407,10 @@ def monitored(mx, start):
         told += monitor.toc()
     # nothing needs the gradients of data and label: the original shows them without computing them
     unneeded, names = ("fc1_backward_output0", "softmax_backward_output1"), [name for _, name, _ in told]
-    return result(
-        start, losses, module, told_steps=[step for step, _, _ in told], told_values=[0.0 if name in unneeded else float(value) for _, name, value in told],
-        told_names=np.frombuffer("\n".join(names).encode(), np.uint8),
-    )  # fmt: skip
+    values = [0.0 if name in unneeded else float(value) for _, name, value in told]
+    texts = np.frombuffer("\n".join(names).encode(), np.uint8)
+    steps_told = [step for step, _, _ in told]
+    return result(start, losses, module, told_steps=steps_told, told_values=values, told_names=texts)
 
 
 def two_devices(mx, start):
