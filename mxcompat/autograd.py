@@ -182,11 +182,13 @@ def grad(
     retain_graph: bool | None = None,
     create_graph: bool = False,
     train_mode: bool = True,
-) -> Any:
-    """The gradients of the heads with respect to ``variables`` as new arrays (recorded with ``create_graph``)."""
+) -> list[NDArray]:
+    """The gradients of the heads with respect to ``variables`` as a list of new arrays (recorded with ``create_graph``).
+
+    Compat: a list also for a single array.
+    """
     tensors, given = _heads(heads, head_grads)
-    single = isinstance(variables, NDArray)
-    variables = [variables] if single else list(variables)
+    variables = [variables] if isinstance(variables, NDArray) else list(variables)
     if not variables:
         raise ValueError("variables cannot be an empty list.")
     leaves = []
@@ -197,14 +199,29 @@ def grad(
     retain = create_graph if retain_graph is None else retain_graph
     gradients = _differentiate(tensors, leaves, given, retain, create_graph)
     results = []
-    for variable, gradient in zip(variables, gradients):
+    for variable, leaf, gradient in zip(variables, leaves, gradients):
         if gradient is None:
             raise MXNetError("grad: a variable is not connected to the heads")
         result = gradient_array(gradient.detach(), variable.context)
-        if create_graph and gradient.requires_grad:
-            result._tape = gradient
+        if create_graph:
+            with torch.enable_grad():
+                result._tape = gradient if gradient.requires_grad else _Constant.apply(gradient, leaf)
         results.append(result)
-    return results[0] if single else results
+    return results
+
+
+class _Constant(torch.autograd.Function):
+    """A gradient that does not change with the variable, as part of the computation: its gradient is 0."""
+
+    @staticmethod
+    def forward(ctx: Any, gradient: torch.Tensor, variable: torch.Tensor) -> torch.Tensor:
+        ctx.save_for_backward(variable)
+        return gradient.view_as(gradient)
+
+    @staticmethod
+    def backward(ctx: Any, *heads: Any) -> Any:
+        (variable,) = ctx.saved_tensors
+        return None, torch.zeros_like(variable)
 
 
 class Function:
