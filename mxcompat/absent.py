@@ -27,17 +27,36 @@ class AbsentError(MXNetError, AttributeError):
     """Use of a module that mxcompat does not have."""
 
 
+class AbsentClass(type):
+    """Stands for a class of such a module: scripts may derive from it, making an object raises ``AbsentError``."""
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        raise _absent(next(base.__dict__["_absent"] for base in cls.__mro__ if "_absent" in base.__dict__))
+
+    def __getattr__(cls, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        raise _absent(f"{cls._absent}.{name}")
+
+
 class AbsentModule(ModuleType):
-    """Stands for a module of the original; any use of it raises ``AbsentError``."""
+    """Stands for a module of the original; its classes can be named and derived from, any use raises ``AbsentError``."""
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        short = self.__name__.split(".", 1)[1]
-        advice = ADVICE.get(short.split(".")[0])
-        raise AbsentError(
-            f"mxcompat has no {short}.{name}: mx.{short} is not supported" + (f" ({advice})" if advice else "")
-        )
+        full = f"{self.__name__.split('.', 1)[1]}.{name}"
+        if not name[0].isupper():
+            raise _absent(full)
+        value = AbsentClass(name, (), {"_absent": full, "__module__": self.__name__, "__doc__": str(_absent(full))})
+        setattr(self, name, value)
+        return value
+
+
+def _absent(full: str) -> AbsentError:
+    module = full.rpartition(".")[0]
+    advice = ADVICE.get(full.split(".")[0])
+    return AbsentError(f"mxcompat has no {full}: mx.{module} is not supported" + (f" ({advice})" if advice else ""))
 
 
 def module_or_absent(name: str) -> ModuleType:

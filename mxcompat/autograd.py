@@ -106,9 +106,20 @@ def _heads(heads: Any, head_grads: Any) -> tuple[list[torch.Tensor], list[torch.
         given.append(
             torch.ones(like.shape, dtype=like.dtype, device=like.device)
             if gradient is None
-            else gradient._data.to(like.dtype)
+            else _fitted(gradient._data, like, index).to(like.dtype)
         )
     return tensors, given
+
+
+def _fitted(gradient: torch.Tensor, like: torch.Tensor, index: int) -> torch.Tensor:
+    """The head gradient in the head's shape. Compat: of a larger one the first elements count, as in memory."""
+    if gradient.shape == like.shape:
+        return gradient
+    if gradient.numel() < like.numel():
+        raise MXNetError(
+            f"backward: head gradient {index} has shape {tuple(gradient.shape)}, expected {tuple(like.shape)}"
+        )
+    return gradient.reshape(-1)[: like.numel()].reshape(like.shape)
 
 
 def _leaves(tensors: Sequence[torch.Tensor]) -> list[torch.Tensor]:

@@ -9,10 +9,11 @@ import numpy as np
 import torch
 
 from mxcompat.base import MXNetError
-from mxcompat.context import Context, torch_device
+from mxcompat.context import Context, cpu, gpu, torch_device
 from mxcompat.executor import Executor, install_reshape
 from mxcompat.formats.arrays import STORAGE_CODES
 from mxcompat.graph import storage
+from mxcompat.graph.lower import Lowered, lower, moved_states
 from mxcompat.mixed_executor import MixedExecutor
 from mxcompat.ndarray.ndarray import NDArray, _share, _wrap
 from mxcompat.ndarray.sparse_array import zeros_of
@@ -20,6 +21,7 @@ from mxcompat.ops.dtypes import torch_dtype
 from mxcompat.ops.shape import is_known, partial_shape, size
 from mxcompat.symbol import infer
 from mxcompat.symbol.node import Node
+from mxcompat.symbol.subgraph import Subgraph, install_runner
 from mxcompat.symbol.symbol import Symbol, install_executors
 
 GRAD_REQS = ("null", "write", "add")
@@ -78,19 +80,25 @@ def _executor(
     for name, shape in zip(symbol.list_outputs(), out_shapes):
         if not is_known(shape):
             raise MXNetError(f"bind: the shape of output {name} does not follow from the arguments")
+    created, instances = _created(symbol._nodes(), ctx, shapes, types)
+    variables = [node for nodes in symbol._variables() for node in nodes]
+    stypes = {id(node): array.stype for node, array in zip(variables, [*args, *aux])}
+    sparse_gradients = any(grad is not None and grad._storage is not None for grad in grads)
+    kind = MixedExecutor if sparse_gradients or storage.is_mixed(symbol._nodes(), stypes) else Executor
+    return kind(symbol, ctx, args, grads, requests, aux, out_shapes, out_types, group2ctx, created, instances)
+
+
+def _created(order: Sequence[Node], ctx: Context, shapes: dict, types: dict) -> tuple[dict, dict]:
+    """Shapes of the nodes (by id) that create arrays, callables of those that have state of their own."""
     created, instances = {}, {}
-    for node in symbol._nodes():
+    for node in order:
         if node.op is not None and node.op.takes_shape:
             created[id(node)] = shapes[id(node)][0]
             if not is_known(created[id(node)]):
                 raise MXNetError(f"bind: the shape of {node.name} does not follow from what uses it")
         elif node.op is not None and node.op.instantiate is not None:
             instances[id(node)] = _instance(node, ctx, shapes, types)
-    variables = [node for nodes in symbol._variables() for node in nodes]
-    stypes = {id(node): array.stype for node, array in zip(variables, [*args, *aux])}
-    sparse_gradients = any(grad is not None and grad._storage is not None for grad in grads)
-    kind = MixedExecutor if sparse_gradients or storage.is_mixed(symbol._nodes(), stypes) else Executor
-    return kind(symbol, ctx, args, grads, requests, aux, out_shapes, out_types, group2ctx, created, instances)
+    return created, instances
 
 
 def _instance(node: Node, ctx: Context, shapes: dict, types: dict) -> Callable:
@@ -381,5 +389,33 @@ def reshape(executor: Executor, partial_shaping: bool, allow_up_sizing: bool, kw
     return moved_executor
 
 
+def _run_subgraph(subgraph: Subgraph, tensors: Sequence[torch.Tensor], is_train: bool) -> list[torch.Tensor]:
+    """Run a subgraph of a control-flow node; its auxiliary states move at once, a step after the other."""
+    shapes, types = [tuple(t.shape) for t in tensors], [t.dtype for t in tensors]
+    device = tensors[0].device if tensors else torch.device("cpu")
+    key = (is_train, device, *shapes, *types)
+    if key not in subgraph.lowered:
+        subgraph.lowered[key] = _lower_subgraph(subgraph, shapes, types, device, is_train)
+    lowered = subgraph.lowered[key]
+    outputs, statistics = lowered.module(*tensors)
+    with torch.no_grad():
+        for position, value in moved_states(lowered, tensors, statistics):
+            tensors[position].copy_(value)
+    return list(outputs)
+
+
+def _lower_subgraph(
+    subgraph: Subgraph, shapes: Sequence[tuple], types: Sequence[torch.dtype], device: torch.device, is_train: bool
+) -> Lowered:
+    variables, order = subgraph.variables, subgraph.order
+    all_shapes = infer.infer_shapes(order, {id(node): shape for node, shape in zip(variables, shapes)})
+    all_types = infer.infer_types(order, {id(node): dtype for node, dtype in zip(variables, types)})
+    context = cpu() if device.type == "cpu" else gpu(device.index or 0)
+    created, instances = _created(order, context, all_shapes, all_types)
+    everything = set(range(len(variables)))
+    return lower(subgraph.heads, variables, everything, is_train, device, created, instances)
+
+
 install_executors(bind, simple_bind)
+install_runner(_run_subgraph)
 install_reshape(reshape)

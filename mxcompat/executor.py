@@ -14,7 +14,7 @@ from mxcompat.context import Context, torch_device
 from mxcompat.graph import compile as policy
 from mxcompat.graph import fuse, rewrite
 from mxcompat.graph.inference import Inference
-from mxcompat.graph.lower import Lowered, lower, refused_gradient
+from mxcompat.graph.lower import Lowered, lower, moved_states, refused_gradient
 from mxcompat.graph.tap import Tap, Watched
 from mxcompat.ndarray.ndarray import NDArray, _wrap, array_like, is_shared
 from mxcompat.scope import WATCH
@@ -363,15 +363,8 @@ class Executor:
 
     def _commit(self, lowered: Lowered, call: _Call) -> None:
         with torch.no_grad():
-            for commit, statistics in zip(reversed(lowered.commits), reversed(call.statistics)):
-                op = commit.node.op
-                assert op is not None and op.commit is not None
-                if not statistics:
-                    continue
-                targets = [self._inputs[i]._data for i in commit.aux]
-                values = op.commit(commit.node.params, tuple(targets), tuple(t.detach() for t in statistics))
-                for position, value in zip(commit.aux, values):
-                    self._inputs[position]._write(value)
+            for position, value in moved_states(lowered, [x._data for x in self._inputs], call.statistics):
+                self._inputs[position]._write(value)
 
     def _random_state(self) -> Any:
         if self._device.type == "cuda":

@@ -10,7 +10,7 @@ from __future__ import annotations
 import keyword
 import operator
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -105,6 +105,18 @@ def lower(
         all(op.traceable for op in operators),
         len(operators),
     )
+
+
+def moved_states(
+    lowered: Lowered, inputs: Sequence[torch.Tensor], statistics: Sequence[Sequence[torch.Tensor]]
+) -> Iterator[tuple[int, torch.Tensor]]:
+    """(input position, new value) of the auxiliary states that a training call moves, the last node first."""
+    for commit, own in zip(reversed(lowered.commits), reversed(statistics)):
+        op = commit.node.op
+        assert op is not None and op.commit is not None
+        if own:
+            targets = tuple(inputs[i] for i in commit.aux)
+            yield from zip(commit.aux, op.commit(commit.node.params, targets, tuple(t.detach() for t in own)))
 
 
 def _legal(name: str, index: int) -> str:

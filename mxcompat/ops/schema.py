@@ -40,7 +40,7 @@ __all__ = [
     "OptionalInts",
     "OutputShape",
 ]
-__all__ += ["Param", "Params", "Shape", "Str", "TrainMode", "attribute_text"]
+__all__ += ["Param", "Params", "Shape", "Str", "Subgraphs", "TrainMode", "attribute_text"]
 
 REQUIRED = inspect.Parameter.empty
 HIDDEN_KEYS = ("ctx_group", "lr_mult", "wd_mult", "force_mirroring", "mirror_stage")
@@ -56,6 +56,10 @@ class Device:
 
 class OutputShape:
     """Annotation of the keyword that receives the shape of a creating operator's output, as its consumers complete it."""
+
+
+class Subgraphs:
+    """Annotation of the keyword that receives the subgraphs of a control-flow node."""
 
 
 class Kind:
@@ -534,7 +538,7 @@ def _read_signature(fn: Callable, variadic: str | None) -> tuple[tuple[str, ...]
             continue
         elif arg.kind is not arg.KEYWORD_ONLY:
             inputs.append(arg.name)
-        elif arg.annotation in (TrainMode, Device, OutputShape):
+        elif arg.annotation in (TrainMode, Device, OutputShape, Subgraphs):
             filled[arg.annotation] = arg.name
         else:
             name = arg.name[:-1] if arg.name.endswith("_") else arg.name

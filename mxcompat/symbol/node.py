@@ -28,10 +28,11 @@ class Node:
         inputs: Sequence[Entry] = (),
         input_versions: Sequence[int] | None = None,
         params: Params | None = None,
+        subgraphs: Sequence[Any] = (),
     ):
         self.op, self.name, self.attrs, self.inputs = op, name, attrs, tuple(inputs)
         self.version = 0
-        self.subgraphs: tuple = ()
+        self.subgraphs = tuple(subgraphs)
         self._params = params
         self.mutations = 0
         self.input_versions = tuple(input_versions) if input_versions is not None else self._read_versions()
@@ -46,6 +47,8 @@ class Node:
             assert self.op is not None
             given = {key: value for key, value in self.attrs.items() if not is_user_attribute(key)}
             self._params = self.op.parse(given, self.name)
+            if self.subgraphs:
+                self._params = Params({**self._params, "subgraphs": self.subgraphs})
         return self._params
 
     def set_attribute(self, key: str, value: str) -> None:
@@ -135,8 +138,7 @@ def copy_graph(heads: Sequence[Entry], replace: dict[int, Entry] | None = None) 
         if id(node) in replace:
             continue
         inputs = [moved(entry) for entry in node.inputs]
-        copy = Node(node.op, node.name, dict(node.attrs), inputs, node.input_versions, node._params)
+        copy = Node(node.op, node.name, dict(node.attrs), inputs, node.input_versions, node._params, node.subgraphs)
         copy.mutations = node.mutations
-        copy.subgraphs = node.subgraphs
         copies[id(node)] = copy
     return [moved(entry) for entry in heads]
