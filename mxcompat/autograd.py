@@ -12,7 +12,7 @@ from mxcompat.ndarray.ndarray import NDArray, _mark, _wrap
 from mxcompat.ndarray.sparse_array import gradient_array, store_gradient
 from mxcompat.scope import STATE
 
-__all__ = ["Function", "backward", "grad", "is_recording", "is_training", "mark_variables", "pause"]
+__all__ = ["Function", "NDArray", "backward", "grad", "is_recording", "is_training", "mark_variables", "pause"]
 __all__ += ["predict_mode", "record", "set_recording", "set_training", "train_mode"]
 
 
