@@ -8,12 +8,14 @@ import numpy as np
 
 from tests.optimizer import cases
 
-#: cases whose states are saved -> whether the optimizer is saved too
+#: id -> (case, whether the optimizer is saved too): every optimizer both ways. With half weights LARS is left out: the
+#: original takes norms of the half weights, which after loading states alone are not their float32 copies rounded.
 CASES = {
-    "sgd-momentum_everything": True,
-    "sgd-half_momentum": False,
-    "adam-everything": True,
-    "rmsprop-centered": False,
+    name + ("+optimizer" if dump else ""): (name, dump)
+    for name in cases.CASES
+    if "-" not in name or name.endswith(("-everything", "-half", "-momentum", "-centered"))
+    if name != "lars-half"
+    for dump in (False, True)
 }
 HALF = 10
 
@@ -31,16 +33,17 @@ def _start(mx: Any, name: str) -> tuple:
     return updater, [mx.nd.array(array, dtype=dtype) for array in first], gradients
 
 
-def write(mx: Any, name: str) -> bytes:
+def write(mx: Any, saved: str) -> bytes:
     """The states after the first half of a case."""
+    name, dump = CASES[saved]
     updater, weights, gradients = _start(mx, name)
     _steps(updater, mx, weights, gradients[:HALF])
-    return updater.get_states(dump_optimizer=CASES[name])
+    return updater.get_states(dump_optimizer=dump)
 
 
-def go_on(mx: Any, content: bytes, name: str) -> dict[str, np.ndarray]:
+def go_on(mx: Any, content: bytes, saved: str) -> dict[str, np.ndarray]:
     """The weights after the second half of a case, from the first weights and the given states."""
-    updater, weights, gradients = _start(mx, name)
+    updater, weights, gradients = _start(mx, CASES[saved][0])
     updater.set_states(content)
     _steps(updater, mx, weights, gradients[HALF:])
     return {f"weight{i}": array.asnumpy() for i, array in enumerate(weights)}
