@@ -11,10 +11,17 @@ from mxcompat.formats import symbol_json
 from mxcompat.ops import registry
 from mxcompat.scope import is_np_shape
 from mxcompat.symbol.node import Entry, Node, is_user_attribute, topological
+from mxcompat.symbol.subgraph import Subgraph
 
 
 def to_json(heads: Sequence[Entry]) -> str:
     """The JSON text of a graph."""
+    graph = _graph_data(heads)
+    marks = {"is_np_shape": ("int", 1)} if is_np_shape() else None
+    return symbol_json.render(graph.nodes, graph.heads, graph.node_outputs or [], attrs=marks)
+
+
+def _graph_data(heads: Sequence[Entry]) -> symbol_json.GraphData:
     order = topological(heads)
     place = {id(node): i for i, node in enumerate(order)}
     nodes = [
@@ -23,13 +30,12 @@ def to_json(heads: Sequence[Entry]) -> str:
             node.name,
             node.attrs,
             [(place[id(child)], index, v) for (child, index), v in zip(node.inputs, node.input_versions)],
-            subgraphs=list(node.subgraphs),
+            subgraphs=[_graph_data(subgraph.heads) for subgraph in node.subgraphs],
         )
         for node in order
     ]
     edges = [(place[id(node)], index, 0) for node, index in heads]
-    marks = {"is_np_shape": ("int", 1)} if is_np_shape() else None
-    return symbol_json.render(nodes, edges, [node.num_outputs() for node in order], attrs=marks)
+    return symbol_json.GraphData(nodes, edges, node_outputs=[node.num_outputs() for node in order])
 
 
 def from_file(path: str | os.PathLike) -> list[Entry]:
@@ -70,8 +76,9 @@ def _build(graph: symbol_json.GraphData) -> list[Entry]:
                 raise MXNetError(f"{graph.source}: node {data.name}: {error}") from None
         inputs = [(nodes[source], index) for source, index, *_ in data.inputs]
         attrs = _current_shape(data.attrs) if old_shapes else dict(data.attrs)
-        node = Node(op, data.name, attrs, inputs, [version for _, _, version in data.inputs])
-        node.subgraphs = tuple(data.subgraphs)
+        subgraphs = [Subgraph(_build(subgraph)) for subgraph in data.subgraphs]
+        versions = [version for _, _, version in data.inputs]
+        node = Node(op, data.name, attrs, inputs, versions, subgraphs=subgraphs)
         _check(node, graph.source)
         nodes.append(node)
     return [(nodes[source], index) for source, index, *_ in graph.heads]
@@ -112,9 +119,9 @@ def without_amp_cast(heads: Sequence[Entry]) -> list[Entry]:
 
     for node in order:
         copy = copies[id(node)] = Node(
-            node.op, node.name, dict(node.attrs), [moved(e) for e in node.inputs], node.input_versions, node._params
-        )
-        copy.subgraphs = node.subgraphs
+            node.op, node.name, dict(node.attrs), [moved(e) for e in node.inputs], node.input_versions, node._params,
+            node.subgraphs,
+        )  # fmt: skip
         if node.op is not None and node.op.name in ("amp_cast", "amp_multicast"):
             skipped.update({(id(node), index): entry for index, entry in enumerate(copy.inputs)})
     return [(copies[id(node)], index) for node, index in heads]

@@ -79,9 +79,21 @@ def test_unsupported_modules_import_and_say_so_when_used(installed: None) -> Non
     from mxnet import npx
     from mxnet.gluon import nn
 
-    for use in (lambda: mxnet.gluon.Trainer, lambda: nn.Dense(3), lambda: np.zeros(3), lambda: npx.relu):
+    for use in (lambda: mxnet.gluon.Trainer(), lambda: nn.Dense(3), lambda: np.zeros(3), lambda: npx.relu):
         with pytest.raises(MXNetError, match="mxcompat has no "):
             use()
+
+
+def test_unsupported_classes_can_be_derived_from(installed: None) -> None:
+    from mxnet import gluon
+
+    class Block(gluon.HybridBlock):
+        def hybrid_forward(self, F, x): ...  # noqa: N803
+
+    with pytest.raises(MXNetError, match=r"no gluon\.HybridBlock: mx\.gluon is not supported"):
+        Block()
+    with pytest.raises(MXNetError, match=r"no gluon\.Parameter\.data"):
+        gluon.Parameter.data
 
 
 @pytest.mark.parametrize(
@@ -90,7 +102,7 @@ def test_unsupported_modules_import_and_say_so_when_used(installed: None) -> Non
         ("import mxnet.nowhere", "mxnet.nowhere"),
         ("from mxnet import nowhere", "mxnet.nowhere"),
         ("from mxnet.symbol import Nowhere", "mxnet.symbol.Nowhere"),
-        ("from mxnet.gluon import HybridBlock", "mxnet.gluon.HybridBlock"),
+        ("from mxnet.gluon import metrics", "mxnet.gluon.metrics"),
         ("import mxnet.gluon.nowhere", "mxnet.gluon.nowhere"),
     ],
 )
