@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 
+from tests.benchmarks import sparse
 from tests.benchmarks.networks import NETWORKS, batch, mlp, resnet50
 
 #: the clock: processor time of all threads (BENCHMARK_CLOCK=cpu) does not see what else the machine does
@@ -155,6 +156,18 @@ def infer_torch(torch, name, compiled):
         return steady(lambda: torch.softmax(run(data), -1))
 
 
+def embedding(mx, optimizer, sparse_grad):
+    return steady(sparse.embedding_step(mx, optimizer, sparse_grad), mx.nd.waitall)
+
+
+def embedding_torch(torch, optimizer, compiled):
+    return steady(sparse.embedding_step_torch(torch, optimizer))
+
+
+def linear(mx):
+    return steady(sparse.linear_step(mx), mx.nd.waitall)
+
+
 def import_time(mx):
     """Importing and touching nd, sym and mod, in a fresh process."""
     return _import_seconds(f"import {mx.__name__} as mx; mx.nd; mx.sym; mx.mod")
@@ -184,6 +197,14 @@ WORKLOADS = {
     "first step MLP": (first_step_mlp, None),
     "import": (import_time, import_time_torch),
 }
+for _name in ("sgd", "adam"):
+    _by_hand_too = functools.partial(embedding_torch, optimizer=_name)
+    for _kind, _sparse in (("row_sparse", True), ("dense", False)):
+        WORKLOADS[f"embedding 1M x 64, 1,000 rows a step, {_name}, {_kind} gradient"] = (
+            functools.partial(embedding, optimizer=_name, sparse_grad=_sparse),
+            _by_hand_too,
+        )
+WORKLOADS["linear regression on csr, 1,000 x 1M"] = (linear, None)
 for _name in NETWORKS:
     WORKLOADS[f"train {_name}"] = (functools.partial(train, name=_name), functools.partial(train_torch, name=_name))
     WORKLOADS[f"infer {_name}"] = (functools.partial(infer, name=_name), functools.partial(infer_torch, name=_name))
