@@ -6,6 +6,7 @@ from mxcompat import allocator
 from mxcompat.ndarray import (
     _internal,
     arithmetic,
+    codes,
     contrib,
     creation,
     image,
@@ -17,6 +18,8 @@ from mxcompat.ndarray import (
     utils,
 )
 from mxcompat.ndarray import ndarray as _ndarray
+from mxcompat.ndarray.cached_op import CachedOp
+from mxcompat.ndarray.codes import __all__ as _code_tables
 from mxcompat.ndarray.ndarray import NDArray, waitall
 from mxcompat.ops import load_catalogue
 
@@ -42,9 +45,17 @@ for _module in (arithmetic, creation):
 globals().update(_public)
 for _name in (*arithmetic.__all__, *creation.__all__):
     setattr(_ndarray, _name, _public[_name])
+for _name in vars(codes):
+    if _name.isupper() and _name.startswith(("_DTYPE", "_STORAGE", "_GRAD")):  # where programs look for them
+        setattr(_ndarray, _name, getattr(codes, _name))
+globals().update({_name: getattr(codes, _name) for _name in _code_tables})
+op.CachedOp = _ndarray.CachedOp = CachedOp  # type: ignore[attr-defined]
 ndarray = _ndarray
 
-__all__ = sorted({*_public, "NDArray", "contrib", "image", "linalg", "op", "random", "sparse", "utils", "waitall"})
+__all__ = sorted(
+    {*_public, *_code_tables, "CachedOp", "NDArray", "contrib", "image", "linalg", "op", "random", "sparse", "utils"}
+    | {"waitall"}
+)
 
 if TYPE_CHECKING:  # the names above are made at import
 

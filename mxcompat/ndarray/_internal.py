@@ -8,9 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 from mxcompat.base import MXNetError
-from mxcompat.ndarray.ndarray import NDArray
+from mxcompat.ndarray.cached_op import CachedOp
+from mxcompat.ndarray.ndarray import NDArray, NDArrayBase
 
-__all__: list[str] = []
+__all__ = ["CachedOp", "NDArrayBase"]
 
 
 def _copyto(data: NDArray, out: NDArray | None = None, name: str | None = None) -> NDArray:

@@ -81,5 +81,15 @@ def _make(name: str) -> Callable:
     return function
 
 
+def _power() -> Callable:
+    compute = _make("power")
+
+    def power(base: Any, exp: Any) -> Any:
+        return compute(base, exp)
+
+    power.__doc__ = compute.__doc__
+    return power
+
+
 __all__ = sorted(_TABLE)
-globals().update({name: _make(name) for name in _TABLE})
+globals().update({name: _make(name) for name in _TABLE}, power=_power())

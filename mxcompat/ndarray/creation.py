@@ -58,7 +58,7 @@ def ones(shape: Any, ctx: Any = None, dtype: Any = None, **kwargs: Any) -> NDArr
     return _filled("_ones", shape, ctx, dtype, out)
 
 
-def full(shape: Any, val: float, ctx: Any = None, dtype: Any = None, out: NDArray | None = None) -> NDArray:
+def full(shape: Any, val: float, ctx: Any = None, dtype: Any = np.float32, out: NDArray | None = None) -> NDArray:
     """An array filled with ``val``."""
     if out is None:
         _check_sizes(_shape(shape))
@@ -114,7 +114,7 @@ def arange(
     repeat: int = 1,
     infer_range: bool | None = None,
     ctx: Any = None,
-    dtype: Any = "float32",
+    dtype: Any = np.float32,
 ) -> NDArray:
     """Evenly spaced values in ``[start, stop)``, each ``repeat`` times; float32 by default."""
     if stop is None:
@@ -124,7 +124,7 @@ def arange(
 
 
 def linspace(
-    start: float, stop: float, num: int, endpoint: bool = True, ctx: Any = None, dtype: Any = "float32"
+    start: float, stop: float, num: int, endpoint: bool = True, ctx: Any = None, dtype: Any = np.float32
 ) -> NDArray:
     """``num`` evenly spaced values from ``start`` to ``stop``."""
     params = {"start": start, "stop": stop, "num": num, "endpoint": endpoint, "ctx": ctx, "dtype": _dtype_text(dtype)}
@@ -206,8 +206,13 @@ def histogram(a: NDArray, bins: Any = 10, range: Any = None) -> Any:  # noqa: A0
     return invoke(registry.get("_histogram"), (a,), {"bin_cnt": bins, "range": range})
 
 
-def from_numpy(ndarray: np.ndarray, zero_copy: bool = True) -> NDArray:
-    """An array on the memory of ``ndarray`` (which becomes read-only), or a copy."""
+def from_numpy(ndarray: np.ndarray, zero_copy: bool = True, array_cls: type = NDArray) -> NDArray:
+    """An array on the memory of ``ndarray`` (which becomes read-only), or a copy.
+
+    ``ValueError`` for an array that is not contiguous, ``MXNetError`` for another ``array_cls`` than NDArray.
+    """
+    if array_cls is not NDArray:
+        raise MXNetError(f"from_numpy: array_cls is {array_cls}, expected NDArray")
     if not zero_copy:
         return array(ndarray, dtype=ndarray.dtype)
     if not ndarray.flags["C_CONTIGUOUS"]:

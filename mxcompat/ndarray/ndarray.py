@@ -41,6 +41,7 @@ def _wrap(tensor: torch.Tensor, context: Context | None = None) -> NDArray:
     handle._tape = None
     handle._grad = None
     handle._grad_req = None
+    handle._writable = True
     return handle
 
 
@@ -57,10 +58,16 @@ def _call(name: str, *inputs: NDArray, out: Any = None, **params: Any) -> Any:
     return invoke(registry.get(name), inputs, params, out)
 
 
-class NDArray:
+class NDArrayBase:
+    """What arrays of every kind derive from."""
+
+    __slots__ = ()
+
+
+class NDArray(NDArrayBase):
     """A multi-dimensional array of one element type on one context."""
 
-    __slots__ = ("__weakref__", "_ctx", "_data", "_grad", "_grad_req", "_tape")
+    __slots__ = ("__weakref__", "_ctx", "_data", "_grad", "_grad_req", "_tape", "_writable")
     __array_priority__ = 1000.0
     _data: torch.Tensor
     _ctx: Context
@@ -70,11 +77,13 @@ class NDArray:
     #: what a sparse array holds in place of a tensor (ops/storage.py)
     _storage: Any = None
 
-    def __init__(self, handle: Any = None, writable: bool = True):
+    def __init__(self, handle: Any, writable: bool = True):
+        """A second handle on the memory of an NDArray (or tensor); None gives an empty array."""
         source = handle._data if isinstance(handle, NDArray) else torch.empty(0)
         self._data = handle if isinstance(handle, torch.Tensor) else source
         self._ctx = handle._ctx if isinstance(handle, NDArray) else current_context()
         self._tape = self._grad = self._grad_req = None
+        self._writable = writable
 
     # -- what it is ---------------------------------------------------------------------------------------------
 
@@ -136,8 +145,12 @@ class NDArray:
 
     @property
     def writable(self) -> bool:
-        """Whether elements may be assigned."""
-        return True
+        """False: in-place arithmetic is refused, here and on views (assigning elements is not, as in the original)."""
+        return getattr(self, "_writable", True)
+
+    @writable.setter
+    def writable(self, value: bool) -> None:
+        self._writable = bool(value)
 
     def __len__(self) -> int:
         return self._data.shape[0]
@@ -266,6 +279,10 @@ class NDArray:
         """The array itself."""
         return self
 
+    def as_np_ndarray(self) -> Any:
+        """``mx.np`` arrays are not supported: raises ``MXNetError``."""
+        raise MXNetError("as_np_ndarray: NumPy arrays (mx.np) are not supported; use asnumpy()")
+
     def tostype(self, stype: str) -> NDArray:
         """The array in another storage type, a copy for ``csr`` (two axes, ``ValueError`` otherwise) and ``row_sparse``."""
         if stype == "default":
@@ -301,6 +318,7 @@ class NDArray:
         if STATE.recording and self._tape is not None:
             with torch.enable_grad():
                 result._tape = select(self._tape)
+        result._writable = self.writable
         return result
 
     # -- reading and writing parts ------------------------------------------------------------------------------
@@ -313,7 +331,7 @@ class NDArray:
             if view.ndim == 0 and not is_np_shape():
                 return self._view(lambda t: indexing.basic_view(t, key).reshape(1))
             if view.is_contiguous():
-                if self._tape is None:
+                if self._tape is None and self.writable:
                     _share(self._data)
                     return _wrap(view, self._ctx)
                 return self._view(lambda t: indexing.basic_view(t, key))
@@ -377,10 +395,11 @@ class NDArray:
 
     # -- shape methods whose signature is their own -------------------------------------------------------------
 
-    def transpose(self, *axes: Any, **kwargs: Any) -> NDArray:
+    def transpose(self, *args: Any, **kwargs: Any) -> NDArray:
         """The array with its axes permuted (a copy); without axes they are reversed."""
-        if len(axes) == 1 and (isinstance(axes[0], (tuple, list)) or axes[0] is None):
-            axes = tuple(axes[0] or ())
+        axes = args
+        if len(args) == 1 and (isinstance(args[0], (tuple, list)) or args[0] is None):
+            axes = tuple(args[0] or ())
         return _call("transpose", self, **({"axes": axes} if axes else {}), **kwargs)
 
     def broadcast_to(self, shape: Any) -> NDArray:
@@ -558,6 +577,21 @@ def _binary(lhs: NDArray, rhs: Any, array_op: str, scalar_op: str) -> NDArray:
     raise TypeError(f"type {type(rhs)} not supported")
 
 
+_READ_ONLY = {
+    "add": "add to",
+    "sub": "subtract from",
+    "mul": "multiply to",
+    "div": "divide from",
+    "truediv": "divide from",
+    "mod": "take modulo from",
+}
+
+
+def _check_writable(array: NDArray, name: str) -> None:
+    if not array.writable:
+        raise ValueError(f"trying to {_READ_ONLY[name]} a readonly NDArray")
+
+
 def _arithmetic(name: str, array_op: str, scalar_op: str, reflected_op: str, torch_op: Callable) -> None:
     """Attach ``__name__``, ``__rname__`` and ``__iname__``; equal shapes and types take torch's call directly."""
 
@@ -574,13 +608,15 @@ def _arithmetic(name: str, array_op: str, scalar_op: str, reflected_op: str, tor
         return _binary(self, other, array_op, reflected_op)
 
     def in_place(self: NDArray, other: Any) -> NDArray:
+        _check_writable(self, name)
         if isinstance(other, NDArray):
             return _call(array_op, self, other, out=self)
         if isinstance(other, _SCALARS):
             return _call(scalar_op, self, scalar=other, out=self)
         raise TypeError(f"type {type(other)} not supported")
 
-    for prefix, function in (("", forward), ("r", reflected), ("i", in_place)):
+    # Compat: there is no __ipow__, so that a **= 2 makes a new array
+    for prefix, function in (("", forward), ("r", reflected), *((("i", in_place),) if name != "pow" else ())):
         function.__name__ = f"__{prefix}{name}__"
         function.__qualname__ = f"NDArray.{function.__name__}"
         setattr(NDArray, function.__name__, function)
@@ -618,6 +654,7 @@ def _rmod(self: NDArray, other: Any) -> NDArray:
 
 
 def _imod(self: NDArray, other: Any) -> NDArray:
+    _check_writable(self, "mod")
     if isinstance(other, NDArray):
         return _call("broadcast_mod", self, other, out=self)
     return _call("_mod_scalar", self, scalar=other, out=self)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -20,7 +21,7 @@ from mxcompat.ops.dtypes import NUMPY_BY_TORCH, torch_dtype
 from mxcompat.ops.schema import attribute_text
 from mxcompat.ops.shape import partial_shape, shown_shape
 from mxcompat.symbol import compose, infer, serialize
-from mxcompat.symbol.node import Entry, Node, copy_graph, shown_attributes, stored_key, topological
+from mxcompat.symbol.node import Entry, Node, copy_graph, is_user_attribute, shown_attributes, stored_key, topological
 
 __all__ = ["Group", "Symbol", "Variable", "fromjson", "load", "load_json", "var"]
 
@@ -39,14 +40,20 @@ def _executor_layer(name: str) -> Callable:
     return _executors[name]
 
 
-class Symbol:
+class SymbolBase:
+    """What symbols of every kind derive from."""
+
+    __slots__ = ()
+
+
+class Symbol(SymbolBase):
     """Outputs of a graph. Immutable in structure; attributes of its node can be set."""
 
     __slots__ = ("__weakref__", "_heads", "_order")
     __array_priority__ = 1000.0
 
-    def __init__(self, heads: Sequence[Entry] | None = None):
-        self._heads = list(heads or ())
+    def __init__(self, handle: Any):
+        self._heads: list[Entry] = list(handle._heads if isinstance(handle, Symbol) else handle or ())
         self._order: list[Node] | None = None
 
     # -- what it is ---------------------------------------------------------------------------------------------
@@ -79,6 +86,8 @@ class Symbol:
     def __bool__(self) -> bool:
         raise NotImplementedForSymbol(self.__bool__, "bool")
 
+    __nonzero__ = __bool__
+
     def __getitem__(self, index: Any) -> Symbol:
         if isinstance(index, slice):
             return Group([Symbol([head]) for head in self._heads[index]])
@@ -99,6 +108,12 @@ class Symbol:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Symbol:
         """A copy in which variables are replaced: positionally in the order of ``list_inputs``, or by name."""
+        result = self.__copy__()
+        result._compose(*args, **kwargs)
+        return result
+
+    def _compose(self, *args: Any, **kwargs: Any) -> None:
+        """Replace variables of this very symbol, and give its node another ``name``."""
         name = kwargs.pop("name", None)
         if args and kwargs:
             raise TypeError("compose only accept input Symbols either as positional or keyword arguments, not both")
@@ -116,10 +131,19 @@ class Symbol:
                     f"Symbol.Compose: Keyword argument name {key} not found. Candidates: {', '.join(by_name)}"
                 )
             replace[id(by_name[key])] = value._single_entry()
-        result = Symbol(copy_graph(self._heads, replace))
+        self._heads = copy_graph(self._heads, replace)
+        self._order = None
         if name:
-            result._heads[0][0].name = name
-        return result
+            self._heads[0][0].name = name
+
+    def _gen_atomic_symbol(self) -> Symbol:
+        """The node's operator alone: its inputs are new variables."""
+        node = self._heads[0][0]
+        if node.op is None:
+            raise MXNetError(f"_gen_atomic_symbol: {node.name} is a variable and applies no operator")
+        given = {key: value for key, value in node.attrs.items() if not is_user_attribute(key)}
+        bare = compose.make_node(node.op, node.op.hint, [], {}, given)
+        return Symbol([(bare, i) for i in range(bare.num_visible())])
 
     def _single_entry(self) -> Entry:
         """The one output this symbol stands for as an input; ``MXNetError`` when it has several."""
@@ -132,7 +156,7 @@ class Symbol:
     def __copy__(self) -> Symbol:
         return Symbol(copy_graph(self._heads))
 
-    def __deepcopy__(self, memo: Any = None) -> Symbol:
+    def __deepcopy__(self, _: Any) -> Symbol:
         return Symbol(copy_graph(self._heads))
 
     def __reduce__(self) -> tuple:
@@ -363,15 +387,30 @@ class Symbol:
         """The symbol itself: there are no backends to partition for."""
         return self
 
-    def optimize_for(self, backend: str, *args: Any, **kwargs: Any) -> Symbol:
-        """The symbol itself: there are no backends to partition for."""
+    def optimize_for(
+        self,
+        backend: str,
+        args: Any = None,
+        aux: Any = None,
+        ctx: Any = None,
+        shape_dict: Any = None,
+        type_dict: Any = None,
+        stype_dict: Any = None,
+        skip_infer: bool = False,
+        **kwargs: Any,
+    ) -> Symbol:
+        """The symbol itself: there are no backends to partition for, and no option changes a result."""
         return self
-
-    # -- arithmetic (attached below) and what only NDArray has --------------------------------------------------
 
     def as_nd_ndarray(self) -> Symbol:
         """The symbol itself."""
         return self
+
+    def as_np_ndarray(self) -> Any:
+        """``mx.np`` symbols are not supported: raises ``MXNetError``."""
+        raise MXNetError("as_np_ndarray: NumPy symbols (mx.np) are not supported")
+
+    # -- arithmetic (attached below) and what only NDArray has --------------------------------------------------
 
     def __neg__(self) -> Symbol:
         return apply("_MulScalar", "_mulscalar", [self], {"scalar": -1.0})
@@ -421,11 +460,14 @@ def _attach(method: str, symbols: str, scalar: str, swapped: bool = False) -> No
     setattr(Symbol, binary.__name__, binary)
 
 
-def _refuse(method: str, alias: str | None = None) -> None:
+def _refuse(method: str, alias: str | None = None, in_place: bool = False) -> None:
     def refused(self: Symbol, *args: Any, **kwargs: Any) -> Any:
         raise NotImplementedForSymbol(refused, alias, *args)
 
     refused.__name__ = method
+    refused.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in ("self", "other")[: 1 + in_place]]
+    )
     refused.__qualname__ = f"Symbol.{method}"
     refused.__doc__ = "Only an NDArray has it: raises ``NotImplementedForSymbol``."
     setattr(Symbol, method, refused)
@@ -434,7 +476,8 @@ def _refuse(method: str, alias: str | None = None) -> None:
 for _method, (_symbols, _scalar, _reflected) in _ARITHMETIC.items():
     _attach(_method, _symbols, _scalar)
     _attach(f"r{_method}", _symbols, _reflected, swapped=True)
-    _refuse(f"__i{_method}__", {"add": "+=", "sub": "-=", "mul": "*=", "mod": "%=", "pow": "**="}.get(_method, "/="))
+    _alias = {"add": "+=", "sub": "-=", "mul": "*=", "mod": "%=", "pow": "**="}.get(_method, "/=")
+    _refuse(f"__i{_method}__", _alias, in_place=True)
 for _method, _stem in _COMPARISON.items():
     _attach(_method, f"_{_stem}", f"_{_stem}_scalar")
 for _method in ("wait_to_read", "asnumpy", "asscalar", "copy", "as_in_context", "detach", "backward", "attach_grad"):

@@ -257,3 +257,31 @@ def test_histogram_takes_edges_or_their_number() -> None:
     assert nd.histogram(data, nd.array([0, 1, 2]))[0].asnumpy().tolist() == [3, 3]
     with pytest.raises(ValueError, match="integer or an NDArray"):
         nd.histogram(data, "auto")
+
+
+def test_a_read_only_handle_refuses_arithmetic_in_place() -> None:
+    base = nd.arange(4)
+    handle = nd.NDArray(base.handle, writable=False)
+    for array in (handle, handle[1:2], handle.reshape((2, 2))):
+        assert not array.writable
+        for change in ("+=", "-=", "*=", "/=", "%="):
+            with pytest.raises(ValueError, match="readonly NDArray"):
+                exec(f"array {change} 1", {"array": array})
+    assert handle.copy().writable
+    handle[:] = 7  # assigning elements is not refused
+    assert base.asnumpy().tolist() == [7, 7, 7, 7]
+
+
+def test_a_power_in_place_makes_a_new_array() -> None:
+    a = b = nd.array([1.0, 2.0])
+    b **= 2
+    assert a.asnumpy().tolist() == [1, 2]
+    assert b.asnumpy().tolist() == [1, 4]
+
+
+def test_code_tables_of_the_original() -> None:
+    module = mx.nd.ndarray
+    assert module._DTYPE_NP_TO_MX[np.float32] == 0
+    assert module._DTYPE_MX_TO_NP[6] is np.int64
+    assert module._STORAGE_TYPE_STR_TO_ID == {"undefined": -1, "default": 0, "row_sparse": 1, "csr": 2}
+    assert mx.nd._GRAD_REQ_MAP == {"null": 0, "write": 1, "add": 3}
