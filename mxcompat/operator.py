@@ -34,6 +34,9 @@ OperatorArguments = namedtuple("OperatorArguments", ["narg", "names", "types"])
 class CustomOp:
     """The computation of a custom operator."""
 
+    def __init__(self) -> None:
+        pass  # takes no arguments, as in the original
+
     def forward(self, is_train: bool, req: list[str], in_data: list, out_data: list, aux: list) -> None:
         """Compute ``out_data`` from ``in_data``; write with ``assign``."""
 
