@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from mxcompat.base import classproperty
+from mxcompat.base import classproperty, string_types
 
 __all__ = ["AttrScope"]
 
@@ -17,7 +17,7 @@ class AttrScope:
 
     def __init__(self, **kwargs: str):
         for value in kwargs.values():
-            if not isinstance(value, str):
+            if not isinstance(value, string_types):
                 raise ValueError("Attributes need to be string")
         self._attr = kwargs
         self._old_scope: AttrScope | None = None

@@ -98,7 +98,8 @@ def _default_text(default: Any) -> str | None:
         return None
     if not isinstance(default, type):
         return repr(default)
-    return default.__name__ if default.__module__ == "builtins" else f"{default.__module__}.{default.__name__}"
+    home = default.__module__.replace("mxcompat", "mxnet", 1)
+    return default.__name__ if home == "builtins" else f"{home}.{default.__name__}"
 
 
 def signature_problem(function: Any, recorded: str) -> str | None:

@@ -11,7 +11,7 @@ from mxcompat.base import MXNetError
 from mxcompat.ndarray.cached_op import CachedOp
 from mxcompat.ndarray.ndarray import NDArray, NDArrayBase
 
-__all__ = ["CachedOp", "NDArrayBase"]
+__all__ = ["CachedOp", "NDArrayBase", "_copyto", "_set_value"]
 
 
 def _copyto(data: NDArray, out: NDArray | None = None, name: str | None = None) -> NDArray:

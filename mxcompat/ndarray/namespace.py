@@ -70,7 +70,7 @@ def fill(modules: dict[str, ModuleType]) -> None:
 
 
 def _export(module: ModuleType, name: str) -> None:
-    if hasattr(module, "__all__") and not name.startswith("_"):
+    if hasattr(module, "__all__") and (not name.startswith("_") or module.__name__.endswith("_internal")):
         module.__all__.append(name)  # type: ignore[attr-defined]
 
 

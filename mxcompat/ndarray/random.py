@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from mxcompat.base import _Null, numeric_types
@@ -112,6 +113,22 @@ def generalized_negative_binomial(
 ) -> NDArray:
     """Negative binomial by mean ``mu`` and dispersion ``alpha``."""
     return _draw("generalized_negative_binomial", {"mu": mu, "alpha": alpha}, shape, dtype, ctx, out, kwargs)
+
+
+def rand_zipfian(true_classes: NDArray, num_sampled: int, range_max: int, ctx: Any = None) -> tuple:
+    """``num_sampled`` classes below ``range_max`` drawn with repetition by an about log-uniform distribution.
+
+    Class k has the probability log((k + 2) / (k + 1)) / log(range_max + 1). Returns the classes (int64), how often each
+    of ``true_classes`` is to be expected among them, and how often each drawn class is (float64).
+    """
+    log_range = math.log(range_max + 1)
+    drawn = (uniform(0, log_range, (num_sampled,), "float64", ctx).exp() - 1).astype("int64") % range_max
+
+    def expected(classes: NDArray) -> NDArray:
+        classes = classes.astype("float64")
+        return ((classes + 2) / (classes + 1)).log() / log_range * num_sampled
+
+    return drawn, expected(true_classes), expected(drawn)
 
 
 def multinomial(

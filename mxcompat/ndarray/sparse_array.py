@@ -36,7 +36,7 @@ class BaseSparseNDArray(NDArray):
     _storage: Any
     _stype = ""
 
-    def __init__(self, handle: Any = None, writable: bool = True):
+    def __init__(self, handle: Any, writable: bool = True):
         self._ctx = handle._ctx if isinstance(handle, NDArray) else current_context()
         self._tape = self._grad = self._grad_req = None
         same = isinstance(handle, BaseSparseNDArray) and handle._stype == self._stype
@@ -340,8 +340,11 @@ class RowSparseNDArray(BaseSparseNDArray):
             torch.full(like.shape, _element(number, like.dtype), dtype=like.dtype, device=like.device)
         )
 
-    def retain(self, indices: NDArray, out: Any = None) -> NDArray:
-        """The array with those of its rows only that ``indices`` (k,) name."""
+    def retain(self, *args: Any, **kwargs: Any) -> NDArray:
+        """The array with those of its rows only that ``indices`` (k,) name (``retain(indices, out=None)``)."""
+        return self._retain(*args, **kwargs)
+
+    def _retain(self, indices: NDArray, out: Any = None) -> NDArray:
         return invoke(registry.get("_sparse_retain"), (self, indices), {}, out)
 
 

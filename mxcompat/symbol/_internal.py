@@ -1,3 +1,5 @@
 """Operators whose name begins with an underscore (generated from the catalogue)."""
 
-__all__: list[str] = []
+from mxcompat.symbol.symbol import SymbolBase
+
+__all__ = ["SymbolBase"]

@@ -2,5 +2,6 @@
 
 from mxcompat.symbol.control import *  # noqa: F403
 from mxcompat.symbol.control import __all__ as _control
+from mxcompat.symbol.random import rand_zipfian
 
-__all__: list[str] = [*_control]  # noqa: PLE0604
+__all__: list[str] = [*_control, "rand_zipfian"]  # noqa: PLE0604

@@ -55,7 +55,7 @@ def fill(modules: dict[str, ModuleType]) -> None:
             where, name = faces.place(registered)
             if not hasattr(modules[where], name):
                 setattr(modules[where], name, make_function(op, name, modules[where].__name__))
-                if not name.startswith("_"):
+                if not name.startswith("_") or where == "_internal":
                     modules[where].__all__.append(name)  # type: ignore[attr-defined]
     for excluded in reference.excluded():
         where, name = faces.place(excluded)

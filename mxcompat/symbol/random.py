@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from numbers import Number
 from typing import Any
 
 from mxcompat.base import _Null
 from mxcompat.ops import registry
 from mxcompat.symbol.compose import make_node
-from mxcompat.symbol.symbol import Symbol
+from mxcompat.symbol.symbol import Symbol, apply
 
 __all__ = [
     "exponential",
@@ -19,7 +20,7 @@ __all__ = [
     "normal",
     "poisson",
 ]
-__all__ += ["randint", "shuffle", "uniform"]
+__all__ += ["randint", "randn", "shuffle", "uniform"]
 
 
 def _make(op_name: str, inputs: list[Symbol], params: dict[str, Any], kwargs: dict[str, Any]) -> Symbol:
@@ -49,6 +50,12 @@ def normal(loc: Any = 0, scale: Any = 1, shape: Any = _Null, dtype: Any = _Null,
     return _draw("normal", dict(zip(names, (loc, scale))), shape, dtype, kwargs)
 
 
+def randn(*shape: int, **kwargs: Any) -> Symbol:
+    """Normal of the given shape (keywords: loc, scale, dtype)."""
+    loc, scale, dtype = kwargs.pop("loc", 0), kwargs.pop("scale", 1), kwargs.pop("dtype", _Null)
+    return normal(loc, scale, shape, dtype, **kwargs)
+
+
 def poisson(lam: Any = 1, shape: Any = _Null, dtype: Any = _Null, **kwargs: Any) -> Symbol:
     """Poisson with mean ``lam``."""
     return _draw("poisson", {"lam": lam}, shape, dtype, kwargs)
@@ -74,6 +81,28 @@ def generalized_negative_binomial(
 ) -> Symbol:
     """Negative binomial by mean ``mu`` and dispersion ``alpha``."""
     return _draw("generalized_negative_binomial", {"mu": mu, "alpha": alpha}, shape, dtype, kwargs)
+
+
+def rand_zipfian(true_classes: Symbol, num_sampled: int, range_max: int) -> tuple:
+    """``num_sampled`` classes below ``range_max`` drawn with repetition by an about log-uniform distribution.
+
+    Class k has the probability log((k + 2) / (k + 1)) / log(range_max + 1). Returns the classes (int64), how often each
+    of ``true_classes`` is to be expected among them, and how often each drawn class is (float64).
+    """
+    if not isinstance(true_classes, Symbol):
+        raise AssertionError(f"rand_zipfian: true_classes is {type(true_classes)}, expected Symbol")
+    log_range = math.log(range_max + 1)
+    drawn = _typed(apply("exp", "exp", [uniform(0, log_range, (num_sampled,), "float64")], {}) - 1, "int64") % range_max
+
+    def expected(classes: Symbol) -> Symbol:
+        classes = _typed(classes, "float64")
+        return apply("log", "log", [(classes + 2.0) / (classes + 1.0)], {}) / log_range * num_sampled
+
+    return drawn, expected(true_classes), expected(drawn)
+
+
+def _typed(symbol: Symbol, dtype: str) -> Symbol:
+    return apply("Cast", "cast", [symbol], {"dtype": dtype})
 
 
 def multinomial(data: Symbol, shape: Any = _Null, get_prob: bool = True, dtype: Any = "int32", **kwargs: Any) -> Symbol:

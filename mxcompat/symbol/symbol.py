@@ -493,7 +493,6 @@ def Variable(  # noqa: N802
     dtype: Any = None,
     init: Any = None,
     stype: str | None = None,
-    profiler_scope: str | None = None,
     **kwargs: Any,
 ) -> Symbol:
     """A named input. ``shape``, ``dtype`` and ``stype`` serve ``simple_bind``; ``lr_mult``, ``wd_mult`` and ``init`` a Module.
@@ -520,8 +519,6 @@ def Variable(  # noqa: N802
         if stype not in STORAGE_CODES:
             raise MXNetError(f"Variable {name}: storage type is {stype!r}, expected one of {', '.join(STORAGE_CODES)}")
         attrs["__storage_type__"] = str(STORAGE_CODES[stype])
-    if profiler_scope is not None:
-        attrs["__profiler_scope__"] = profiler_scope
     for key, value in kwargs.items():
         if not (key.startswith("__") and key.endswith("__")):
             raise ValueError(
