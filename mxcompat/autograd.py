@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
 
-from mxcompat.base import MXNetError, is_callback_error
+from mxcompat.base import MXNetError, is_callback_error, string_types
+from mxcompat.ndarray.dispatch import is_training_statistics
+from mxcompat.ndarray.history import Step, origin
 from mxcompat.ndarray.ndarray import NDArray, _mark, _wrap
 from mxcompat.ndarray.sparse_array import gradient_array, store_gradient
 from mxcompat.scope import STATE
+from mxcompat.symbol import Symbol
+from mxcompat.symbol.compose import make_node
+from mxcompat.symbol.node import Node
 
-__all__ = ["Function", "NDArray", "backward", "grad", "is_recording", "is_training", "mark_variables", "pause"]
-__all__ += ["predict_mode", "record", "set_recording", "set_training", "train_mode"]
+__all__ = ["Function", "NDArray", "Symbol", "backward", "get_symbol", "grad", "is_recording", "is_training"]
+__all__ += ["mark_variables", "pause", "predict_mode", "record", "set_recording", "set_training", "string_types"]
+__all__ += ["train_mode"]
 
 
 def set_recording(is_recording: bool) -> bool:
@@ -86,7 +92,8 @@ def mark_variables(variables: Any, gradients: Any, grad_reqs: Any = "write") -> 
         _mark(variable, gradient, request)
 
 
-def _heads(heads: Any, head_grads: Any) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+def _heads(heads: Any, head_grads: Any, recorded: bool = False) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+    """The tensors of the recording and the gradients that enter there, as parts of the recording if ``recorded``."""
     heads = [heads] if isinstance(heads, NDArray) else list(heads)
     if head_grads is None:
         head_grads = [None] * len(heads)
@@ -106,9 +113,13 @@ def _heads(heads: Any, head_grads: Any) -> tuple[list[torch.Tensor], list[torch.
         given.append(
             torch.ones(like.shape, dtype=like.dtype, device=like.device)
             if gradient is None
-            else _fitted(gradient._data, like, index).to(like.dtype)
+            else _fitted(_tensor(gradient, recorded), like, index).to(like.dtype)
         )
     return tensors, given
+
+
+def _tensor(gradient: NDArray, recorded: bool) -> torch.Tensor:
+    return gradient._tape if recorded and gradient._tape is not None else gradient._data
 
 
 def _fitted(gradient: torch.Tensor, like: torch.Tensor, index: int) -> torch.Tensor:
@@ -124,37 +135,52 @@ def _fitted(gradient: torch.Tensor, like: torch.Tensor, index: int) -> torch.Ten
 
 def _leaves(tensors: Sequence[torch.Tensor]) -> list[torch.Tensor]:
     """The attached arrays' tensors that the given ones depend on."""
-    found: dict[int, torch.Tensor] = {}
+    found = {id(tensor): tensor for tensor in tensors if tensor.grad_fn is None}
+    for function in _functions(tensors):
+        variable = getattr(function, "variable", None)
+        if variable is not None:
+            found[id(variable)] = variable
+    return [leaf for leaf in found.values() if hasattr(leaf, "mx_leaf")]
+
+
+def _functions(tensors: Sequence[torch.Tensor]) -> Iterator[Any]:
+    """Every step of the recording that the tensors depend on, the last first."""
     seen: set[Any] = set()
-    stack = []
-    for tensor in tensors:
-        if tensor.grad_fn is None:
-            found[id(tensor)] = tensor
-        else:
-            stack.append(tensor.grad_fn)
+    stack = [tensor.grad_fn for tensor in tensors if tensor.grad_fn is not None]
     while stack:
         function = stack.pop()
         if function in seen:
             continue
         seen.add(function)
-        variable = getattr(function, "variable", None)
-        if variable is not None:
-            found[id(variable)] = variable
+        yield function
         stack += [following for following, _ in function.next_functions if following is not None]
-    return [leaf for leaf in found.values() if hasattr(leaf, "mx_leaf")]
+
+
+def _check_mode(tensors: Sequence[torch.Tensor], train_mode: bool) -> None:
+    if not train_mode and any(map(is_training_statistics, _functions(tensors))):
+        raise MXNetError(
+            "backward(train_mode=False): a BatchNorm was recorded in training mode, and its gradient is that of the "
+            "batch's statistics; record with train_mode=False for that of the moving averages"
+        )
 
 
 def backward(heads: Any, head_grads: Any = None, retain_graph: bool = False, train_mode: bool = True) -> None:
     """Gradients of the heads with respect to everything attached, written by each one's ``grad_req``.
 
     ``MXNetError`` for a head that was not recorded, or whose graph an earlier backward freed.
+
+    Gradients are those of what was recorded. ``train_mode`` matters to BatchNorm alone: False for one that was recorded
+    in training mode raises ``MXNetError`` (the original differentiates another function then, one with the moving
+    averages), and the default is no matter for one recorded in inference mode.
     """
     tensors, given = _heads(heads, head_grads)
+    _check_mode(tensors, train_mode)
     leaves = _leaves(tensors)
     if leaves:
         gradients = _differentiate(tensors, leaves, given, retain_graph, create_graph=False)
         for leaf, gradient in zip(leaves, gradients):
             _store(leaf.mx_leaf, gradient)  # type: ignore[attr-defined]
+            leaf.mx_fresh = True  # type: ignore[attr-defined]
     if not retain_graph:
         for head in [heads] if isinstance(heads, NDArray) else heads:
             if head._grad_req is None:
@@ -198,7 +224,8 @@ def grad(
 
     Compat: a list also for a single array.
     """
-    tensors, given = _heads(heads, head_grads)
+    tensors, given = _heads(heads, head_grads, recorded=create_graph)
+    _check_mode(tensors, train_mode)
     variables = [variables] if isinstance(variables, NDArray) else list(variables)
     if not variables:
         raise ValueError("variables cannot be an empty list.")
@@ -233,6 +260,44 @@ class _Constant(torch.autograd.Function):
     def backward(ctx: Any, *heads: Any) -> Any:
         (variable,) = ctx.saved_tensors
         return None, torch.zeros_like(variable)
+
+
+def get_symbol(x: NDArray) -> Symbol:
+    """The recorded computation of an array as a Symbol.
+
+    Attached arrays are its variables ``var0``, ``var1``..., all other inputs ``null0``...; operators are ``node_0``...,
+    numbered anew in every call. ``MXNetError`` when the array is not recorded, and where something other than an operator
+    made a value (a ``Function``, indexing with arrays or steps, the gradients of ``grad``).
+    """
+    if not isinstance(x, NDArray):
+        raise AssertionError(f"get_symbol: Invalid argument type, expecting {NDArray}, got {type(x)}")
+    if x._tape is None:
+        raise MXNetError("get_symbol: NDArray is not part of a computation graph. Did you forget to turn on recording?")
+    head, index = origin(x)
+    nodes: dict[Step, Node] = {}
+    counts = {"var": 0, "null": 0, "node_": 0}
+    stack = [head]
+    while stack:
+        missing = [source for source, _ in stack[-1].inputs if source not in nodes]
+        if missing:
+            stack.append(missing[0])
+            continue
+        step = stack.pop()
+        if step not in nodes:
+            nodes[step] = _symbol_node(step, nodes, counts)
+    return Symbol([(nodes[head], index)])
+
+
+def _symbol_node(step: Step, nodes: dict[Step, Node], counts: dict[str, int]) -> Node:
+    if step.opaque:
+        raise MXNetError("get_symbol: the array depends on a value that no operator made (a Function, indexing, grad)")
+    kind = "node_" if step.op is not None else "var" if step.is_attached else "null"
+    name = f"{kind}{counts[kind]}"
+    counts[kind] += 1
+    if step.op is None:
+        return Node(None, name, {})
+    inputs = [(nodes[source], index) for source, index in step.inputs]
+    return make_node(step.op, step.op.name.lower(), inputs, {}, step.given, name)
 
 
 class Function:

@@ -9,6 +9,7 @@ import torch
 
 from mxcompat.base import MXNetError, is_callback_error
 from mxcompat.context import Context, current_context, torch_device
+from mxcompat.ndarray.history import note
 from mxcompat.ops.dtypes import NAME_BY_TORCH
 from mxcompat.ops.mixed import ALWAYS, Sparse, densify
 from mxcompat.ops.schema import Operator, Params
@@ -92,6 +93,7 @@ def invoke(op: Operator, inputs: Sequence[Any], given: dict[str, Any], out: Any 
     visible = values[: op.num_visible(params)]
     if recorded:
         visible = [_recorded(value, taped) for value in _guarded(op, visible, names, taped)]
+        note(op, given, inputs, visible)
     if out is not None:
         return _write_out(op, visible, out, recorded)
     handles = [_handle(value, context, recorded) for value in visible]
@@ -358,6 +360,11 @@ class _Commit(torch.autograd.Function):
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple:
         ctx.action()
         return grads[0], None
+
+
+def is_training_statistics(function: Any) -> bool:
+    """Whether a step of torch's graph belongs to an operator that used the statistics of its batch."""
+    return isinstance(function, _Commit._backward_cls)
 
 
 def _commit_in_backward(

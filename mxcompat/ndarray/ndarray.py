@@ -20,6 +20,7 @@ from mxcompat.context import Context, current_context, torch_device
 from mxcompat.formats import arrays as array_format
 from mxcompat.ndarray import indexing
 from mxcompat.ndarray.dispatch import install_handle, invoke
+from mxcompat.ndarray.history import note, note_view
 from mxcompat.ops import registry
 from mxcompat.ops.dtypes import NAME_BY_TORCH, NUMPY_BY_TORCH, torch_dtype
 from mxcompat.ops.shape import reshape_target
@@ -233,6 +234,17 @@ class NDArray(NDArrayBase):
     def __deepcopy__(self, memo: Any) -> NDArray:
         return self.copy()
 
+    @property
+    def _fresh_grad(self) -> bool:
+        """Whether ``backward`` has written this attached array's gradient since this was set to False."""
+        return getattr(self._tape, "mx_fresh", False)
+
+    @_fresh_grad.setter
+    def _fresh_grad(self, state: bool) -> None:
+        if self._tape is None:
+            raise MXNetError("_fresh_grad: the array has no gradient; call attach_grad first")
+        self._tape.mx_fresh = bool(state)  # type: ignore[attr-defined]
+
     # -- copies and views ---------------------------------------------------------------------------------------
 
     def copy(self) -> NDArray:
@@ -245,6 +257,7 @@ class NDArray(NDArrayBase):
         if STATE.recording and self._tape is not None:
             with torch.enable_grad():
                 result._tape = self._tape.to(device, copy=True)
+            note(registry.get("_copy"), {}, [self], [result._tape])
             result._data = result._tape.detach()
         return result
 
@@ -318,6 +331,7 @@ class NDArray(NDArrayBase):
         if STATE.recording and self._tape is not None:
             with torch.enable_grad():
                 result._tape = select(self._tape)
+            note_view(self, result)
         result._writable = self.writable
         return result
 
