@@ -39,8 +39,8 @@ def _fully_connected_shape(params: Params, ins: list, outs: list) -> tuple[list,
 def fully_connected(data, weight, bias=None, *, num_hidden: Int(min=1), no_bias: Bool = False, flatten: Bool = True):
     """Linear layer ``data @ weight.T + bias``.
 
-    data (N, ...), weight (num_hidden, K), bias (num_hidden,) or (num_hidden, 1) -> (N, num_hidden); K is the product of the trailing axes
-    of ``data`` when ``flatten``, else the result is (..., num_hidden) and K is the last axis of ``data``.
+    data (N, ...), weight (num_hidden, K), bias (num_hidden,) or (num_hidden, 1) -> (N, num_hidden); K is the product of
+    the trailing axes of ``data`` when ``flatten``, else the result is (..., num_hidden) and K is the last axis of ``data``.
     """
     if flatten and data.ndim != 2:
         data = data.reshape(data.shape[0], -1)

@@ -22,7 +22,7 @@ def _in_range(index, count: int, mode: str):
     return whole.remainder(count) if mode == "wrap" else whole.clamp(0, count - 1)
 
 
-def _embedding_shape(params: Params, ins: list, outs: list) -> tuple[list, list]:
+def embedding_shape(params: Params, ins: list, outs: list) -> tuple[list, list]:
     weight = merge((params.input_dim, params.output_dim), ins[1], "Shape inconsistent, input weight")
     data = ins[0]
     if outs[0] is not None:
@@ -30,7 +30,7 @@ def _embedding_shape(params: Params, ins: list, outs: list) -> tuple[list, list]
     return [data, weight], [None if data is None else merge((*data, params.output_dim), outs[0], "output")]
 
 
-def _embedding_type(params: Params, ins: list, outs: list) -> tuple[list, list]:
+def embedding_type(params: Params, ins: list, outs: list) -> tuple[list, list]:
     weight = unify([ins[1], outs[0]]) or TORCH_BY_NAME[params.dtype]
     return [ins[0], weight], [weight]
 
@@ -38,8 +38,8 @@ def _embedding_type(params: Params, ins: list, outs: list) -> tuple[list, list]:
 @register(
     "Embedding",
     ("_sparse_Embedding",),
-    infer_shape=_embedding_shape,
-    infer_type=_embedding_type,
+    infer_shape=embedding_shape,
+    infer_type=embedding_type,
     no_gradient=("data",),
 )
 def embedding(

@@ -7,12 +7,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from mxcompat.base import MXNetError
-from mxcompat.ops import steps
-from mxcompat.ops.dtypes import floating, same_type
-from mxcompat.ops.registry import register
-from mxcompat.ops.schema import Float, Operator, Params
-from mxcompat.ops.shape import merge, same_shape
+from mxcompat.ops.schema import Operator, Params
 from mxcompat.ops.storage import RowSparse
 
 #: update operators that skip rows: all of these, those with ``lazy_update`` unless it is False
@@ -53,50 +48,3 @@ def run_update(op: Operator, kwargs: dict, targets: Sequence[torch.Tensor], grad
             target.copy_(value)
 
     update_rows(step, targets, gradient)
-
-
-@register(
-    "_sparse_adagrad_update",
-    infer_shape=same_shape,
-    infer_type=floating(same_type),
-    mutates=("history",),
-    symbolic=False,
-)
-def adagrad_update(
-    weight, grad, history, *, lr: Float, epsilon: Float = 1e-7, wd: Float = 0.0, rescale_grad: Float = 1.0,
-    clip_gradient: Float = -1.0,
-):  # fmt: skip
-    """``history += g**2``, then ``weight - lr * g / sqrt(history + epsilon)`` with ``g = clip(rescale_grad * grad)``.
-
-    ``grad`` may be row_sparse; there is no weight decay (``MXNetError``).
-    """
-    if wd != 0.0:
-        raise MXNetError(f"sparse adagrad_update does not support wd, found {wd}")
-    options = {"epsilon": epsilon, "rescale_grad": rescale_grad, "clip_gradient": clip_gradient}
-    weight, history = weight.clone(), history.clone()
-    steps.adagrad_([weight], [grad], [history], lr, 0.0, **options)
-    return weight, history
-
-
-def _group_shape(params: Params, ins: list, outs: list) -> tuple[list, list]:
-    weight = merge(merge(ins[0], ins[1], "gradient"), outs[0], "output")
-    history = ins[2] if weight is None else merge((weight[0], *[1] * (len(weight) - 1)), ins[2], "history")
-    return [weight, weight, history], [weight]
-
-
-@register(
-    "_contrib_group_adagrad_update",
-    infer_shape=_group_shape,
-    infer_type=floating(same_type),
-    mutates=("history",),
-    symbolic=False,
-)
-def group_adagrad_update(
-    weight, grad, history, *, lr: Float, rescale_grad: Float = 1.0, clip_gradient: Float = -1.0, epsilon: Float = 1e-5
-):
-    """``history += mean(g**2)`` by row (N, 1), then ``weight - lr * g / sqrt(history + epsilon)`` with
-    ``g = clip(rescale_grad * grad)``; weight (N, M), ``grad`` may be row_sparse."""
-    options = {"epsilon": epsilon, "rescale_grad": rescale_grad, "clip_gradient": clip_gradient}
-    weight, history = weight.clone(), history.clone()
-    steps.group_adagrad_([weight], [grad], [history], lr, **options)
-    return weight, history

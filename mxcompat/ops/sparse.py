@@ -1,4 +1,5 @@
-"""Operators that exist for sparse arrays: conversion of storage, retained rows, embeddings with row_sparse gradients.
+"""Operators that exist for sparse arrays: conversion of storage, retained rows, embeddings and updates by row_sparse
+gradients; and products of sparse matrices.
 
 Their storage rules stand next to them. Run on dense copies they compute the same numbers.
 """
@@ -9,12 +10,13 @@ from typing import Any
 import torch
 
 from mxcompat.base import MXNetError
-from mxcompat.ops.dtypes import fixed_output, open_inputs
-from mxcompat.ops.indexing import NumberType, _embedding_shape, _embedding_type, embedding
+from mxcompat.ops import steps
+from mxcompat.ops.dtypes import fixed_output, floating, open_inputs, same_type
+from mxcompat.ops.indexing import NumberType, embedding_shape, embedding_type, embedding
 from mxcompat.ops.mixed import Call, Gradient, Rule, Stypes, dense_of, rule
 from mxcompat.ops.reduce import reduced_axes
 from mxcompat.ops.registry import register
-from mxcompat.ops.schema import Bool, Enum, Int, NoEffect, Optional, Params, Shape
+from mxcompat.ops.schema import Bool, Enum, Float, Int, NoEffect, Optional, Params, Shape
 from mxcompat.ops.shape import forward_rule, merge, same_shape
 from mxcompat.ops.storage import Csr, RowSparse, Storage, from_dense, gathered
 
@@ -150,23 +152,17 @@ rule("_contrib_getnnz", Rule(_csr_only, _getnnz, takes_part=lambda params: True)
 # -- embeddings -----------------------------------------------------------------------------------------------------
 
 
-def _check_rows(params: Params, data, weight) -> None:
-    if data.numel() and not (0 <= float(data.min()) and float(data.max()) < params.input_dim):
-        raise MXNetError(f"SparseEmbedding input contains data out of bound, outside of 0 to {params.input_dim - 1}")
-
-
 @register(
     "_contrib_SparseEmbedding",
-    infer_shape=_embedding_shape,
-    infer_type=_embedding_type,
+    infer_shape=embedding_shape,
+    infer_type=embedding_type,
     no_gradient=("data",),
-    check=_check_rows,
 )
 def sparse_embedding(
     data, weight, *, input_dim: Int(min=1), output_dim: Int(min=1), dtype: NumberType = "float32",
     sparse_grad: NoEffect(Bool) = False, deterministic: NoEffect(Bool) = False,
 ):  # fmt: skip
-    """``Embedding`` whose gradient is row_sparse, and which refuses numbers outside [0, input_dim)."""
+    """``Embedding`` whose gradient is row_sparse."""
     return embedding(data, weight, input_dim=input_dim, output_dim=output_dim)
 
 
@@ -179,10 +175,10 @@ def _embedding_rows(call: Call) -> torch.Tensor:
 
 
 def _embedding(call: Call, data: torch.Tensor, weight: Any) -> torch.Tensor | None:
-    if call.op.check is not None and data.device.type == "cpu":
-        call.op.check(call.params, data, weight)
     if not isinstance(weight, RowSparse):
         return None
+    if data.numel() and data.device.type == "cpu" and not (0 <= data.min() and data.max() < weight.shape[0]):
+        raise MXNetError(f"SparseEmbedding input contains data out of bound, outside of 0 to {weight.shape[0] - 1}")
     return weight.checked().rows_of(_embedding_rows(call)).reshape(*data.shape, -1)
 
 
@@ -279,3 +275,52 @@ rule(
     "dot",
     Rule(_dot_stypes, _dot, _dot_gradients, lambda p: p.forward_stype not in (None, "default"), _dot_gradient_stypes),
 )
+
+# -- updates --------------------------------------------------------------------------------------------------------
+
+
+@register(
+    "_sparse_adagrad_update",
+    infer_shape=same_shape,
+    infer_type=floating(same_type),
+    mutates=("history",),
+    symbolic=False,
+)
+def adagrad_update(
+    weight, grad, history, *, lr: Float, epsilon: Float = 1e-7, wd: Float = 0.0, rescale_grad: Float = 1.0,
+    clip_gradient: Float = -1.0,
+):  # fmt: skip
+    """``history += g**2``, then ``weight - lr * g / sqrt(history + epsilon)`` with ``g = clip(rescale_grad * grad)``.
+
+    ``grad`` may be row_sparse; there is no weight decay (``MXNetError``).
+    """
+    if wd != 0.0:
+        raise MXNetError(f"sparse adagrad_update does not support wd, found {wd}")
+    options = {"epsilon": epsilon, "rescale_grad": rescale_grad, "clip_gradient": clip_gradient}
+    weight, history = weight.clone(), history.clone()
+    steps.adagrad_([weight], [grad], [history], lr, 0.0, **options)
+    return weight, history
+
+
+def _group_shape(params: Params, ins: list, outs: list) -> tuple[list, list]:
+    weight = merge(merge(ins[0], ins[1], "gradient"), outs[0], "output")
+    history = ins[2] if weight is None else merge((weight[0], *[1] * (len(weight) - 1)), ins[2], "history")
+    return [weight, weight, history], [weight]
+
+
+@register(
+    "_contrib_group_adagrad_update",
+    infer_shape=_group_shape,
+    infer_type=floating(same_type),
+    mutates=("history",),
+    symbolic=False,
+)
+def group_adagrad_update(
+    weight, grad, history, *, lr: Float, rescale_grad: Float = 1.0, clip_gradient: Float = -1.0, epsilon: Float = 1e-5
+):
+    """``history += mean(g**2)`` by row (N, 1), then ``weight - lr * g / sqrt(history + epsilon)`` with
+    ``g = clip(rescale_grad * grad)``; weight (N, M), ``grad`` may be row_sparse."""
+    options = {"epsilon": epsilon, "rescale_grad": rescale_grad, "clip_gradient": clip_gradient}
+    weight, history = weight.clone(), history.clone()
+    steps.group_adagrad_([weight], [grad], [history], lr, **options)
+    return weight, history
