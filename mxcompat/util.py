@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import inspect
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from mxcompat import scope
@@ -104,12 +103,24 @@ def _refuse(what: str) -> None:
     raise MXNetError(f"{what}: NumPy arrays (mx.np) are not supported; np_shape alone gives scalars and sizes of 0")
 
 
-@contextlib.contextmanager
-def np_array(active: bool = True) -> Iterator[None]:
+class _NumpyArrayScope:
+    """A ``with`` scope with NumPy array semantics off; entering one with them on raises ``MXNetError``."""
+
+    def __init__(self, is_np_array: bool):
+        self._is_np_array = is_np_array
+
+    def __enter__(self) -> _NumpyArrayScope:
+        if self._is_np_array:
+            _refuse("np_array")
+        return self
+
+    def __exit__(self, ptype: Any, value: Any, trace: Any) -> None:
+        pass
+
+
+def np_array(active: bool = True) -> _NumpyArrayScope:
     """A scope with NumPy array semantics off (on raises ``MXNetError``: ``mx.np`` is not supported)."""
-    if active:
-        _refuse("np_array")
-    yield
+    return _NumpyArrayScope(active)
 
 
 def set_np(shape: bool = True, array: bool = True) -> None:

@@ -30,6 +30,8 @@ from mxcompat.scope import STATE, is_np_shape
 
 __all__ = ["NDArray", "waitall"]
 
+#: the built-in, which the original's module has under this name
+py_slice = slice
 #: array class on the right of an operator -> handled by its own reflected method
 _SCALARS = numeric_types
 

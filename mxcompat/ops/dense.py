@@ -93,6 +93,8 @@ def _batch_dot_shape(params: Params, ins: list, outs: list) -> tuple[list, list]
         return ins, outs
     if len(left) < 3 or len(left) != len(right):
         raise MXNetError(f"batch_dot supports arrays of one rank, at least 3; got {left} and {right}")
+    if left[-1] == -1 or right[-2] == -1:
+        return ins, outs  # Compat: whatever is transposed
     batch = merge(left[:-2], right[:-2], "batch_dot shape error (the leading batch dimensions must be equal)")
     rows, inner_left = left[-2:][::-1] if params.transpose_a else left[-2:]
     inner_right, columns = right[-2:][::-1] if params.transpose_b else right[-2:]

@@ -588,6 +588,8 @@ def diag(data, *, k: Int = 0, axis1: Int = 0, axis2: Int = 1):
 
 def _where_shape(params: Params, ins: list, outs: list) -> tuple[list, list]:
     condition = ins[0]
+    if not is_known(condition):
+        return ins, outs  # Compat: as in the original, nothing follows from a condition that is not fully known
     shape = merge(merge(ins[1], ins[2], "y"), outs[0], "output")
     if condition is not None and shape is not None:
         if len(condition) == 1 and len(shape) != 1:
