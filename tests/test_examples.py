@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -13,10 +14,11 @@ ROOT = Path(__file__).parents[1]
 DIGITS = "migration_examples/digits/train.py"
 
 
-def run(*args: str) -> str:
+def run(*args: str, cwd: Path = ROOT, errors: int = subprocess.STDOUT) -> str:
     """What the script prints and logs."""
     command = [sys.executable, "-m", "mxcompat", "run", "--seed", "1", *args]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=errors, text=True, cwd=cwd, env=environment)
     assert done.returncode == 0, done.stdout
     return done.stdout
 
@@ -57,6 +59,41 @@ def test_digits_goes_on_from_a_checkpoint(tmp_path: Path) -> None:
 @pytest.mark.parametrize("options", [["--kv-store", "device"], ["--network", "mlp"], ["--gpus", "0,1"]], ids=" ".join)
 def test_digits_variants(options: list[str]) -> None:
     assert final_accuracy(run("--device", "cpu", DIGITS, *options)) >= 0.95
+
+
+def plain(text: str) -> list[str]:
+    """The text without NumPy's spacing and with the original's name for the package."""
+    text = re.sub(r"\s*([][(),])\s*", r"\1", text.replace("mxcompat.", "mxnet."))
+    return text.split()
+
+
+@pytest.mark.parametrize(
+    "script", ["symbol_tour/tour.py", "ndarray_tour/tour.py", "book_symbol/symbol.py", "api_guide/guide.py"]
+)
+def test_tutorials_print_what_the_original_printed(script: str, tmp_path: Path) -> None:
+    path = ROOT / "migration_examples" / script
+    found = run("--device", "cpu", str(path), cwd=tmp_path, errors=subprocess.DEVNULL)
+    expected = path.with_name("expected.txt").read_text(encoding="utf-8")
+    assert plain(found) == plain(expected)
+
+
+def test_the_module_tutorial(tmp_path: Path) -> None:
+    text = run(str(ROOT / "migration_examples/module_training/train.py"), cwd=tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        *(f"mx_mlp-000{i}.params" for i in range(1, 6)),
+        "mx_mlp-symbol.json",
+    ]
+    assert len(re.findall(r"^batch \d, accuracy \d\.\d{6}$", text, re.MULTILINE)) == 10
+    assert re.search(r"^\[\('mse', \S+\), \('accuracy', 0\.\d+\)\]$", text, re.MULTILINE)
+    assert re.search(r"^True$", text, re.MULTILINE)
+    assert [int(n) for n in re.findall(r"Epoch\[(\d)\] Train-accuracy", text)] == [*range(5), *range(5), 3, 4, 0, 1]
+
+
+def test_the_custom_operator_tutorial() -> None:
+    text = run(str(ROOT / "migration_examples/custom_softmax/softmax.py"))
+    accuracies = re.findall(r"^(built in|in Python): accuracy (\d\.\d{4})$", text, re.MULTILINE)
+    assert [name for name, _ in accuracies] == ["built in", "in Python"]
+    assert accuracies[0][1] == accuracies[1][1] and float(accuracies[0][1]) > 0.98
 
 
 def test_readme_example() -> None:
