@@ -1,6 +1,6 @@
 """Sources of ``NDArrayIter``: from what a user gives to a list of named arrays (public path: ``mxnet.io.utils``).
 
-A source is an NDArray, an ``h5py.Dataset`` (read batch by batch) or a csr matrix, MXNet's or scipy's (csr batch by batch).
+A source is an NDArray, an ``h5py.Dataset`` (read batch by batch) or a csr matrix, MXNet's or scipy's (made dense batch by batch).
 """
 
 from __future__ import annotations
@@ -101,9 +101,12 @@ def _slice_along_batch_axis(data: NDArray, s: slice, batch_axis: int) -> NDArray
 
 
 def read(source: Any, start: int, stop: int, batch_axis: int) -> NDArray:
-    """The samples ``start`` to ``stop`` of an NDArray (along ``batch_axis``), or of a csr matrix as a csr array."""
+    """The samples ``start`` to ``stop`` of an NDArray (along ``batch_axis``) or of a csr matrix, as a new dense array.
+
+    Compat: as in MXNet 1.9.1, whose documentation promises csr arrays for csr sources.
+    """
     if is_csr(source):
-        return nd.array(source[start:stop], dtype=source.dtype)
+        return nd.array(source[start:stop], dtype=source.dtype).tostype("default")
     return _slice_along_batch_axis(source, slice(start, stop), batch_axis)
 
 
