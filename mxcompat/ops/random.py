@@ -279,9 +279,16 @@ for _name, _family in _FAMILIES.items():
     _make_sample(_name, _family)
 
 
+#: the most classes whose numbers each type tells apart
+_MOST_CLASSES = {"uint8": 1 << 8, "float16": 1 << 11, "float32": 1 << 24, "int32": 1 << 31, "float64": 1 << 53}
+
+
 def _multinomial_shape(params: Params, ins: list, outs: list) -> tuple[list, list]:
     if ins[0] is None:
         return ins, outs
+    most = _MOST_CLASSES.get(params.dtype)
+    if most is not None and ins[0] and ins[0][-1] > most:
+        raise MXNetError(f"data has {ins[0][-1]} classes, expected at most {most} for dtype={params.dtype!r}")
     shape = (*ins[0][:-1], *params.shape) or (1,)
     return ins, [merge(shape, out, "output") for out in outs]
 
