@@ -236,6 +236,7 @@ def grad(
         leaves.append(variable._tape)
     retain = create_graph if retain_graph is None else retain_graph
     gradients = _differentiate(tensors, leaves, given, retain, create_graph)
+    final = _without_second_derivative(tensors) if create_graph else ""
     results = []
     for variable, leaf, gradient in zip(variables, leaves, gradients):
         if gradient is None:
@@ -243,9 +244,38 @@ def grad(
         result = gradient_array(gradient.detach(), variable.context)
         if create_graph:
             with torch.enable_grad():
-                result._tape = gradient if gradient.requires_grad else _Constant.apply(gradient, leaf)
+                if final:
+                    result._tape = _Final.apply(gradient, final, leaf)
+                else:
+                    result._tape = gradient if gradient.requires_grad else _Constant.apply(gradient, leaf)
         results.append(result)
     return results
+
+
+def _without_second_derivative(tensors: Sequence[torch.Tensor]) -> str:
+    """A part of the computation whose gradient is no function that could be differentiated; empty if there is none.
+
+    Such classes say ``first_order_only``: their gradients are not the derivatives of what they return, or come from code
+    that is not recorded.
+    """
+    for function in _functions(tensors):
+        made_by = getattr(function, "_forward_cls", None)
+        if getattr(made_by, "first_order_only", False):
+            return made_by.__name__.strip("_")
+    return ""
+
+
+class _Final(torch.autograd.Function):
+    """A gradient that cannot be differentiated: trying to raises."""
+
+    @staticmethod
+    def forward(ctx: Any, gradient: torch.Tensor, what: str, variable: torch.Tensor) -> torch.Tensor:
+        ctx.what = what
+        return gradient.view_as(gradient)
+
+    @staticmethod
+    def backward(ctx: Any, *heads: Any) -> Any:
+        raise MXNetError(f"the gradient of {ctx.what} is non-differentiable: there is no second derivative")
 
 
 class _Constant(torch.autograd.Function):
@@ -341,8 +371,8 @@ class Function:
 
 def _make_action(function: Function, contexts: Sequence[Any]) -> Callable:
     def action(gradients: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-        with pause(train_mode=STATE.training):
-            given = [_wrap(gradient.contiguous(), contexts[0]) for gradient in gradients]
+        with torch.no_grad(), pause(train_mode=STATE.training):
+            given = [_wrap(gradient.detach().contiguous(), contexts[0]) for gradient in gradients]
             results = function.backward(*given)
         results = [results] if isinstance(results, NDArray) else list(results)
         if len(results) != len(contexts):
@@ -356,6 +386,8 @@ def _make_action(function: Function, contexts: Sequence[Any]) -> Callable:
 
 class _CustomGradient(torch.autograd.Function):
     """Passes values on; the gradient is what ``action(head gradients)`` returns."""
+
+    first_order_only = True
 
     @staticmethod
     def forward(ctx: Any, action: Callable, count: int, *tensors: torch.Tensor) -> tuple:

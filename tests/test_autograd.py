@@ -182,3 +182,35 @@ def test_long_computations() -> None:
         for _ in range(3000):
             y = y + 1
     assert len(autograd.get_symbol(y).get_internals().list_outputs()) == 3001
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: nd.SoftmaxOutput(x, nd.array([0, 1])),
+        lambda x: nd.LinearRegressionOutput(x, nd.ones((2, 3))),
+        lambda x: nd.CTCLoss(x.reshape((2, 1, 3)), nd.array([[1]])),
+        lambda x: nd.LeakyReLU(x, act_type="selu"),
+        lambda x: nd.SoftmaxActivation(x.reshape((1, 2, 3))),
+        lambda x: Double()(x),
+    ],
+)
+def test_no_second_derivative(function: Callable) -> None:
+    """Where the gradient is not the derivative of the output, its derivative would be wrong: it is refused."""
+    x = nd.arange(6).reshape((2, 3)) / 10
+    x.attach_grad()
+    with autograd.record():
+        first = autograd.grad(function(x), x, create_graph=True, retain_graph=True)[0]
+        second = (first * first).sum()
+    with pytest.raises(mx.MXNetError, match="non-differentiable"):
+        second.backward()
+
+
+def test_second_derivative_of_cross_entropy() -> None:
+    x = variable(0.1, 0.5, 0.2)
+    with autograd.record():
+        loss = nd.softmax_cross_entropy(x.reshape((1, 3)), nd.array([1]))
+        first = autograd.grad(loss, x, create_graph=True, retain_graph=True)[0]
+    first.backward(nd.array([1, 2, 4]))
+    share = np.exp([0.1, 0.5, 0.2]) / np.exp([0.1, 0.5, 0.2]).sum()
+    np.testing.assert_allclose(x.grad.asnumpy(), share * ([1, 2, 4] - share @ [1, 2, 4]), rtol=1e-5)

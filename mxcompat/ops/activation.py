@@ -33,6 +33,8 @@ class _Selu(torch.autograd.Function):
     Compat: the gradient is scale * (alpha + output) for x <= 0, not the derivative, scale * alpha + output.
     """
 
+    first_order_only = True
+
     @staticmethod
     def forward(ctx, data):
         output = functional.selu(data)

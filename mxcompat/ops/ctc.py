@@ -32,6 +32,8 @@ def _(data, label, steps, lengths, blank):
 class _CTCLoss(torch.autograd.Function):
     """The loss, whose gradient was computed along with it."""
 
+    first_order_only = True
+
     @staticmethod
     def forward(ctx, data, label, steps, lengths, blank):
         loss, gradient = _ctc_loss_and_gradient(data, label, steps, lengths, blank)

@@ -131,6 +131,8 @@ class _Callbacks(torch.autograd.Function):
     The callbacks see the memory of the graph itself: what they write into inputs and auxiliary states stays there.
     """
 
+    first_order_only = True
+
     @staticmethod
     def forward(ctx, operation, is_train, plan, *tensors):
         ctx.operation = operation
@@ -142,12 +144,12 @@ class _Callbacks(torch.autograd.Function):
         return results
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(ctx, *heads):
         wanted = ctx.needs_input_grad[3 : 3 + len(ctx.inputs)]
         gradients = [torch.zeros_like(t) for t in ctx.inputs]
-        heads = tuple(head.contiguous() for head in heads)
-        ctx.operation.backward(wanted, heads, ctx.inputs, ctx.outputs, gradients, ctx.aux)
+        heads = tuple(head.detach().contiguous() for head in heads)
+        with torch.no_grad():
+            ctx.operation.backward(wanted, heads, ctx.inputs, ctx.outputs, gradients, ctx.aux)
         return None, None, None, *(g if want else None for g, want in zip(gradients, wanted)), *[None] * len(ctx.aux)
 
 

@@ -68,6 +68,8 @@ class _SoftmaxOutput(torch.autograd.Function):
     Compat: ``out_grad`` multiplies that by the output itself, not by the head gradient.
     """
 
+    first_order_only = True
+
     @staticmethod
     def forward(ctx, data, label, out_grad, options):
         _, _, multi_output, _, preserve_shape, _, _ = options
@@ -137,6 +139,8 @@ def softmax_output(
 
 class _Regression(torch.autograd.Function):
     """An output whose gradient is residual(output, label) * grad_scale / (outputs per sample)."""
+
+    first_order_only = True
 
     @staticmethod
     def forward(ctx, data, label, kind, grad_scale):
@@ -260,14 +264,15 @@ class _CrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(ctx, data, label):
         share = torch.softmax(data, -1)
-        ctx.save_for_backward(share, label)
+        ctx.save_for_backward(data, label)
         # Labels outside the range, for which the original reads foreign memory, are moved into it.
         names = label.to(torch.int64).clamp(0, data.shape[1] - 1)
         return -share.gather(1, names.unsqueeze(1)).clamp(min=1e-8).log().sum().reshape(1)
 
     @staticmethod
     def backward(ctx, head):
-        share, label = ctx.saved_tensors
+        data, label = ctx.saved_tensors
+        share = torch.softmax(data, -1)
         return torch.add(share, _one_hot(label, share.shape[1], 1), alpha=-1) * head, None
 
 
@@ -287,6 +292,8 @@ def softmax_cross_entropy(data, label):
 
 class _SparseActivation(torch.autograd.Function):
     """Identity that adds penalty * ((1 - target) / (1 - average) - target / average) to the gradient."""
+
+    first_order_only = True
 
     @staticmethod
     def forward(ctx, data, average, target, penalty):

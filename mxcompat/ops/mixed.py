@@ -134,8 +134,8 @@ class Call:
         for result, stype in zip(results, self.stypes):
             if stype == "default":
                 result = dense_of(result)
-            elif isinstance(result, torch.Tensor):
-                result = from_dense(result, stype)
+            elif not isinstance(result, Storage) or result.stype != stype:
+                result = from_dense(dense_of(result), stype)
             outputs.append(result)
         self.outputs = outputs
         return outputs
@@ -176,6 +176,8 @@ def dense_of(value: Any) -> torch.Tensor:
 
 class _Mixed(torch.autograd.Function):
     """One call on mixed values in the recording: tapes in, tensors and tapes out."""
+
+    first_order_only = True
 
     @staticmethod
     def forward(ctx: Any, call: Call, accepts: Sequence[bool], *tapes: torch.Tensor) -> tuple:

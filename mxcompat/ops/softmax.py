@@ -113,6 +113,8 @@ class _InstanceSoftmax(torch.autograd.Function):
     on two-dimensional data these are the same.
     """
 
+    first_order_only = True
+
     @staticmethod
     def forward(ctx, data):
         output = torch.softmax(data, -1)
