@@ -110,6 +110,10 @@ class MixedExecutor(Executor):
             elif not adds:
                 handle._write(torch.zeros((), dtype=handle._like.dtype).expand(handle.shape))
 
+    def _commit(self, lowered: Lowered, call: _Call) -> None:
+        if lowered.commits:  # without any the dense copies of the inputs are not needed
+            super()._commit(lowered, call)
+
 
 def _tape_of(value: Sparse) -> torch.Tensor:
     return proxy(value.storage) if value.tape is None else value.tape

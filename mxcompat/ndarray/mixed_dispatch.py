@@ -27,7 +27,7 @@ def install_sparse_handle(factory: Callable[[Any, Context], Any]) -> None:
 
 def invoke_mixed(op: Operator, params: Params, inputs: Sequence[Any], out: Any, context: Context) -> Any:
     """Run ``op`` by its storage rule; None where none covers the call, which then runs on dense copies."""
-    if len(inputs) > 1 and inputs[1].stype == "row_sparse" and row_updates.skips_rows(op, params):
+    if len(inputs) > 1 and inputs[1].stype == "row_sparse" and row_updates.skips_rows(op, params, inputs[0].stype):
         return _update(op, params, inputs, out)
     if mixed.rule_of(op) is None or (all(x._storage is None for x in inputs) and not mixed.always_mixed(op, params)):
         return None

@@ -15,8 +15,10 @@ LAZY = ("sgd_update", "sgd_mom_update", "mp_sgd_update", "mp_sgd_mom_update", "a
 LAZY += ("_sparse_adagrad_update", "_contrib_group_adagrad_update")
 
 
-def skips_rows(op: Operator, params: Params) -> bool:
-    """Whether this update leaves the rows alone that a row_sparse gradient lacks."""
+def skips_rows(op: Operator, params: Params, weight_stype: str) -> bool:
+    """Whether this update of a weight leaves the rows alone that a row_sparse gradient lacks."""
+    if op.name == "ftrl_update" and weight_stype != "row_sparse":  # Compat: dense weights get dense updates
+        return False
     return op.name in LAZY and params.get("lazy_update", True)
 
 

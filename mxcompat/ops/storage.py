@@ -276,10 +276,9 @@ class RowSparse(Storage):
         return RowSparse(data, torch.arange(data.shape[0], device=data.device), data.shape)
 
     def retained(self, rows: torch.Tensor) -> RowSparse:
-        """The rows of the given numbers (rising, without repetition) that are stored."""
+        """The rows of the given numbers (rising, without repetition), also where they are not stored and so zero."""
         self.checked()
-        places, stored = self.places(rows)
-        return RowSparse(self.values[places[stored]], rows[stored], self.shape)
+        return RowSparse(self.rows_of(rows), rows, self.shape)
 
     def places(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """For row numbers: their places among the stored rows, and whether they are stored at all."""
