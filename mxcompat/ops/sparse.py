@@ -12,7 +12,7 @@ import torch
 from mxcompat.base import MXNetError
 from mxcompat.ops import steps
 from mxcompat.ops.dtypes import fixed_output, floating, open_inputs, same_type
-from mxcompat.ops.indexing import NumberType, embedding_shape, embedding_type, embedding
+from mxcompat.ops.indexing import NumberType, embedding, embedding_shape, embedding_type
 from mxcompat.ops.mixed import Call, Gradient, Rule, Stypes, dense_of, rule
 from mxcompat.ops.reduce import reduced_axes
 from mxcompat.ops.registry import register
