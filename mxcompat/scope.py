@@ -1,4 +1,4 @@
-"""Thread-local flags: recording and training (``mx.autograd``'s scopes), and NumPy's meaning of shapes (``mx.util``)."""
+"""Thread-local flags (``mx.autograd``: recording, training; ``mx.util``: NumPy shapes), and who watches operators."""
 
 import threading
 from collections.abc import Callable
