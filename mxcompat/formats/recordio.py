@@ -21,12 +21,14 @@ import numpy as np
 
 from mxcompat.base import MXNetError
 
-__all__ = ["IRHeader", "RecordReader", "RecordWriter", "pack", "read_index", "record_chunks", "unpack"]
+__all__ = ["IRHeader", "RecordReader", "RecordWriter", "next_record", "pack", "read_index", "record_chunks"]
+__all__ += ["record_starts", "split_records", "unpack"]
 
 MAGIC = 0xCED7230A
 MAGIC_BYTES = struct.pack("<I", MAGIC)
 MAX_LENGTH = (1 << 29) - 1
 WHOLE, FIRST, MIDDLE, LAST = range(4)
+_SEARCH = 1 << 20  # bytes looked at together
 _PART = struct.Struct("<II")
 _HEADER = struct.Struct("<IfQQ")
 
@@ -103,6 +105,85 @@ class RecordReader:
 
     def _error(self, offset: int, problem: str) -> MXNetError:
         return MXNetError(f"{self.path}: offset {offset}: {problem}")
+
+
+def split_records(
+    content: bytes, path: str, base: int = 0, whole: bool = True
+) -> tuple[list[tuple[bytes | memoryview, int]], int]:
+    """The records in bytes that begin with one: payloads with their offsets, and how many bytes they take.
+
+    ``base`` is the offset of ``content`` in the file ``path``. What is left of a record at the end raises ``MXNetError``
+    when the content should be ``whole``, else it is not counted.
+    """
+    view, size, place = memoryview(content), len(content), 0
+    found: list[tuple[bytes | memoryview, int]] = []
+    while place < size:
+        start = place
+        pieces: list[memoryview] = []
+        while True:
+            flag, begin, end = _part_at(content, place, path, base)
+            if end + -end % 4 > size:
+                if whole:
+                    raise MXNetError(f"{path}: offset {base + start}: truncated: the record is longer than the file")
+                return found, start
+            if (flag in (WHOLE, FIRST)) != (not pieces):
+                raise MXNetError(f"{path}: offset {base + place}: no part of flag {flag} can stand there")
+            pieces.append(view[begin:end])
+            place = end + -end % 4
+            if flag in (WHOLE, LAST):
+                break
+        found.append((pieces[0] if len(pieces) == 1 else MAGIC_BYTES.join(pieces), base + start))
+    return found, place
+
+
+def _part_at(content: bytes, place: int, path: str, base: int) -> tuple[int, int, int]:
+    """Flag, begin and end of the payload of the part at ``place``; one whose head is cut off ends behind everything."""
+    if place + _PART.size > len(content):
+        return WHOLE, place, len(content) + 1
+    magic, word = _PART.unpack_from(content, place)
+    if magic != MAGIC:
+        raise MXNetError(
+            f"{path}: offset {base + place}: no record starts here: found {magic:#010x}, expected {MAGIC:#010x}"
+        )
+    begin = place + _PART.size
+    return word >> 29, begin, begin + (word & MAX_LENGTH)
+
+
+def next_record(path: str | os.PathLike, offset: int) -> int:
+    """The first multiple of 4 from ``offset`` on at which a record begins, or the size of the file."""
+    with open(path, "rb") as stream:
+        size = os.fstat(stream.fileno()).st_size
+        while offset < size:
+            stream.seek(offset)
+            block = stream.read(_SEARCH + 8)
+            place = -1
+            while (place := block.find(MAGIC_BYTES, place + 1)) >= 0 and place < _SEARCH:
+                word = block[place + 4 : place + 8]
+                if place % 4 == 0 and len(word) == 4 and word[3] >> 5 in (WHOLE, FIRST):
+                    return offset + place
+            offset += _SEARCH
+    return size
+
+
+def record_starts(path: str | os.PathLike, stop: int | None = None) -> list[int]:
+    """The offsets at which the records of a file begin, up to ``stop``, from the heads of the parts alone."""
+    starts = []
+    with open(path, "rb") as stream:
+        size = os.fstat(stream.fileno()).st_size
+        place = 0
+        while place < (size if stop is None else min(stop, size)):
+            stream.seek(place)
+            head = stream.read(_PART.size)
+            if len(head) < _PART.size:
+                break
+            magic, word = _PART.unpack(head)
+            if magic != MAGIC:
+                raise MXNetError(f"{os.fspath(path)}: offset {place}: no record starts here")
+            if word >> 29 in (WHOLE, FIRST):
+                starts.append(place)
+            length = word & MAX_LENGTH
+            place += _PART.size + length + -length % 4
+    return starts
 
 
 class RecordWriter:

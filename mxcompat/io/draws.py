@@ -7,6 +7,7 @@ where the original computes in single precision.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -23,12 +24,27 @@ class Draws:
 
     def seed(self, seed: int) -> None:
         """Start again with ``seed``."""
-        self._random = np.random.RandomState(seed % _RANGE)
+        self._seed = seed % _RANGE
+        self._random: np.random.RandomState | None = None  # made at the first draw
         self._ahead: list[int] = []
+
+    def state(self) -> Any:
+        """What ``restore`` takes to go on from here."""
+        return self._seed, None if self._random is None else self._random.get_state(), list(self._ahead)
+
+    def restore(self, state: Any) -> None:
+        """Go on from where ``state`` was taken."""
+        self.seed(state[0])
+        if state[1] is not None:
+            self._random = np.random.RandomState()
+            self._random.set_state(state[1])
+        self._ahead = list(state[2])
 
     def bits(self) -> int:
         """The next number below 2**32."""
         if not self._ahead:
+            if self._random is None:
+                self._random = np.random.RandomState(self._seed)
             self._ahead = self._random.randint(0, _RANGE, 16, dtype=np.uint32).tolist()[::-1]
         return self._ahead.pop()
 

@@ -14,10 +14,16 @@ from mxcompat.io.native import MXDataIter, creators
 from mxcompat.io.prefetch import Fetcher
 from mxcompat.io.utils import _getdata_by_idx, _init_data, is_csr, is_h5py, read, read_rows
 
-__all__ = ["CSVIter", "DataBatch", "DataDesc", "DataIter", "MNISTIter", "MXDataIter", "NDArrayIter", "PrefetchingIter"]
-__all__ += ["ResizeIter"]
+__all__ = ["CSVIter", "DataBatch", "DataDesc", "DataIter", "ImageRecordInt8Iter", "ImageRecordIter"]
+__all__ += ["ImageRecordIter_v1", "ImageRecordUInt8Iter", "ImageRecordUInt8Iter_v1", "MNISTIter", "MXDataIter"]
+__all__ += ["NDArrayIter", "PrefetchingIter", "ResizeIter"]
 
 CSVIter = creators["CSVIter"]
+ImageRecordInt8Iter = creators["ImageRecordInt8Iter"]
+ImageRecordIter = creators["ImageRecordIter"]
+ImageRecordIter_v1 = creators["ImageRecordIter_v1"]
+ImageRecordUInt8Iter = creators["ImageRecordUInt8Iter"]
+ImageRecordUInt8Iter_v1 = creators["ImageRecordUInt8Iter_v1"]
 MNISTIter = creators["MNISTIter"]
 
 
@@ -153,7 +159,7 @@ class NDArrayIter(DataIter):
     """Batches of arrays that are in memory.
 
     ``data`` and ``label`` are an array (NDArray, numpy, ``h5py.Dataset``), a list of these, or a dict from names to
-    these, which may also be csr matrices, MXNet's or scipy's. What is no NDArray becomes one of float32.
+    these, which may also be csr matrices (batches are dense). What is no NDArray becomes one of float32.
     ``last_batch_handle`` says what happens to the samples that do not fill the last batch: ``'pad'`` fills it up from
     the start (``getpad`` counts these samples), ``'discard'`` drops them, ``'roll_over'`` keeps them for the next epoch.
     ``shuffle`` draws a new order at every reset, from numpy's global random state. ``layout`` tells the batch axis.

@@ -76,7 +76,7 @@ class BatchLoader:
             parts.append(tuple(array[count:] for array in last))
         arrays = parts[0] if len(parts) == 1 else tuple(np.concatenate(pair) for pair in zip(*parts))
         if not self.round_batch:
-            self._last = arrays
+            self._last = [array.copy() for array in arrays]  # the arrays themselves are the user's
         return Loaded(arrays[0], arrays[1], missing, arrays[2])
 
     def _restart(self) -> None:

@@ -7,10 +7,11 @@ from typing import Any
 
 from mxcompat.base import MXNetError
 from mxcompat.io.csv import CSVRows, CSVSamples
+from mxcompat.io.image_record import image_batches
 from mxcompat.io.loader import BatchLoader
 from mxcompat.io.mnist import open_mnist
 from mxcompat.io.native import DTYPES, data_iter
-from mxcompat.ops.schema import Bool, Enum, Int, NoEffect, Optional, Shape, Str
+from mxcompat.ops.schema import Bool, Enum, Float, Int, NoEffect, Optional, Params, Shape, Str
 
 __all__: list[str] = []
 
@@ -53,3 +54,61 @@ def mnist_iter(
         image, label, batch_size=batch_size, shuffle=shuffle, flat=flat, seed=seed, silent=silent,
         num_parts=num_parts, part_index=part_index,
     )  # fmt: skip
+
+
+def _image_reader(name: str, dtype: str | None, first_version: bool = False) -> Any:
+    """The function behind an iterator over images, whose parameters are those of ``ImageRecordIter``."""
+
+    def reader(
+        *, path_imglist: Str = "", path_imgrec: Str = "", path_imgidx: Str = "", aug_seq: Str = "aug_default",
+        label_width: Int(min=1) = 1, data_shape: Shape(ndims=(3,), min=1), preprocess_threads: Int(min=1) = 4,
+        verbose: Bool = True, num_parts: Int(min=1) = 1, part_index: Int(min=0) = 0, device_id: Int(min=-1) = 0,
+        shuffle_chunk_size: Int(min=0) = 0, shuffle_chunk_seed: Int = 0, seed_aug: Optional(Int) = None,
+        shuffle: Bool = False, seed: Int = 0, batch_size: Int(min=1), round_batch: Bool = True,
+        prefetch_buffer: Int(min=0) = 4, ctx: NoEffect(Enum("cpu", "gpu")) = "gpu", dtype: Optional(Enum(*DTYPES)) = None,
+        resize: Int = -1, rand_crop: Bool = False, random_resized_crop: Bool = False, max_rotate_angle: Int(min=0) = 0,
+        max_aspect_ratio: Float = 0.0, min_aspect_ratio: Optional(Float) = None, max_shear_ratio: Float = 0.0,
+        max_crop_size: Int = -1, min_crop_size: Int = -1, max_random_scale: Float = 1.0, min_random_scale: Float = 1.0,
+        max_random_area: Float = 1.0, min_random_area: Float = 1.0, max_img_size: Float = 1e10, min_img_size: Float = 0.0,
+        brightness: Float = 0.0, contrast: Float = 0.0, saturation: Float = 0.0, pca_noise: Float = 0.0,
+        random_h: Int = 0, random_s: Int = 0, random_l: Int = 0, rotate: Int = -1, fill_value: Int = 255,
+        inter_method: Int = 1, pad: Int = 0, mirror: Bool = False, rand_mirror: Bool = False, mean_img: Str = "",
+        mean_r: Float = 0.0, mean_g: Float = 0.0, mean_b: Float = 0.0, mean_a: Float = 0.0, std_r: Float = 1.0,
+        std_g: Float = 1.0, std_b: Float = 1.0, std_a: Float = 1.0, scale: Float = 1.0, max_random_contrast: Float = 0.0,
+        max_random_illumination: Float = 0.0, rotate_list: Shape() = (),
+    ) -> Any:  # fmt: skip
+        params = Params(locals())
+        chosen = params.pop("dtype")
+        if chosen not in fixed:
+            known = ", ".join(type_name for type_name in fixed if type_name)
+            raise MXNetError(f"{name}: dtype={chosen!r}: unknown dtype, expected {known}")
+        return image_batches(params, name, chosen or fixed[1], first_version)
+
+    fixed = (None, dtype) if dtype else (None, "float32", "uint8", "int8")
+    reader.__doc__ = f"""Batches of images (N, *data_shape) of {dtype or "float32, uint8 or int8"}, red first, from record files.
+
+    In this order an image is: decoded; its shorter edge resized to ``resize``; rotated (``max_rotate_angle``, ``rotate``,
+    ``rotate_list``), sheared, scaled and stretched (``max_shear_ratio``, ``*_random_scale``, ``*_aspect_ratio``), its size
+    kept within ``*_img_size``; padded by ``pad``; a part of it cut out, in the middle, at a random place (``rand_crop``),
+    of a random size (``*_crop_size``), or of random area and aspect ratio (``random_resized_crop``); changed in
+    ``brightness``, ``contrast``, ``saturation``, in hue, saturation and lightness (``random_h``, ``_s``, ``_l``) and by
+    ``pca_noise``; mirrored; normalized: ``(pixel - mean) * contrast / std * scale + illumination``, with the mean of a
+    channel or of ``mean_img``, a file that is made when it is not there. Empty pixels become ``fill_value``. uint8 and
+    int8 are not scaled.
+
+    Labels, ``label_width`` of them, are those of the records or of the ``.lst`` file ``path_imglist``. ``shuffle`` needs
+    ``path_imgidx`` to shuffle more than 8 MiB at a time. Decoding runs in ``preprocess_threads`` threads, and
+    ``prefetch_buffer`` batches ahead. Random choices do not depend on the number of threads; they are the original's
+    with one thread. A record that cannot be used raises ``MXNetError`` naming file and record in ``next``.
+    """
+    return data_iter(name)(reader)
+
+
+for _name, _dtype, _first_version in (
+    ("ImageRecordIter", None, False),
+    ("ImageRecordUInt8Iter", "uint8", False),
+    ("ImageRecordInt8Iter", "int8", False),
+    ("ImageRecordIter_v1", "float32", True),
+    ("ImageRecordUInt8Iter_v1", "uint8", True),
+):
+    _image_reader(_name, _dtype, _first_version)
