@@ -18,7 +18,7 @@ import torch
 from mxcompat.base import MXNetError, numeric_types
 from mxcompat.context import Context, current_context, torch_device
 from mxcompat.formats import arrays as array_format
-from mxcompat.ndarray import indexing
+from mxcompat.ndarray import assign, indexing
 from mxcompat.ndarray.dispatch import install_handle, invoke
 from mxcompat.ndarray.history import note, note_view
 from mxcompat.ops import registry
@@ -275,6 +275,11 @@ class NDArray(NDArrayBase):
             return other
         if other.shape != self.shape:
             raise MXNetError(f"copyto: expected target shape {self.shape}, got {other.shape}")
+        if STATE.recording:
+            assign.refuse_recorded(other)
+            if self._tape is not None and other._storage is None:
+                assign.write_recorded(other, self, other.shape)
+                return other
         other._write(self._data)
         return other
 
@@ -365,41 +370,7 @@ class NDArray(NDArrayBase):
         return _wrap(_at_least_1d(select(self._data)).clone(memory_format=torch.contiguous_format), self._ctx)
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        if STATE.recording and self._tape is not None:
-            raise MXNetError(
-                "Assigning to NDArrays that are already in a computational graph will cause undefined behavior when "
-                "evaluating gradients. Please call backward first to clear the graph or do this out side of a record "
-                "section."
-            )
-        data = self._data
-        with torch.no_grad():
-            if isinstance(key, slice) and key == slice(None) and isinstance(value, numeric_types):
-                data.fill_(_element(value, data.dtype))
-                return
-            source = self._value_tensor(value)
-            if indexing.is_basic(key) and not _has_negative_step(key):
-                target = indexing.basic_view(data, key)
-                target.copy_(indexing.fit_value(_drop_unit(source, target), tuple(target.shape)))
-                return
-            positions = indexing.advanced_key(data, key)
-            shape = tuple(data[positions].shape)
-            data[positions] = indexing.fit_value(_drop_unit(source, data[positions]), shape)
-
-    def _value_tensor(self, value: Any) -> torch.Tensor:
-        data = self._data
-        if isinstance(value, NDArray):
-            return value._data.to(data.device, data.dtype)
-        if isinstance(value, numeric_types):
-            return torch.tensor(_element(value, data.dtype), dtype=data.dtype, device=data.device)
-        try:
-            array = np.asarray(value)
-            if array.dtype == object:
-                raise TypeError
-            return torch.from_numpy(np.ascontiguousarray(array)).reshape(array.shape).to(data.device, data.dtype)
-        except (TypeError, ValueError):
-            raise TypeError(
-                f"NDArray does not support assignment with non-array-like object {value} of type {type(value)}"
-            ) from None
+        assign.set_items(self, key, value)
 
     def slice_assign(self, rhs: NDArray, begin: Any, end: Any, step: Any) -> NDArray:
         """A copy in which the region ``begin:end:step`` is replaced by ``rhs``."""
@@ -491,31 +462,16 @@ class NDArray(NDArrayBase):
         return _binary(self, other, "broadcast_not_equal", "_not_equal_scalar")
 
 
-def _element(value: Any, dtype: torch.dtype) -> Any:
-    """A Python number that ``fill_`` writes as a C cast would."""
-    if dtype is torch.bool:
-        return bool(value)
-    return float(value) if dtype.is_floating_point else int(value)
-
-
 def array_like(value: Any, target: NDArray) -> NDArray:
     """``value`` (numbers, nested lists) as an array of the target's type and context; ``ValueError`` otherwise."""
     try:
-        return _wrap(target._value_tensor(value), target._ctx)
+        return _wrap(assign.value_tensor(target, value), target._ctx)
     except TypeError:
         raise ValueError(f"only accept list of NDArrays or numbers, found {type(value)}") from None
 
 
 def _at_least_1d(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.reshape(1) if tensor.ndim == 0 else tensor
-
-
-def _drop_unit(source: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    return source.reshape(()) if target.ndim == 0 and source.numel() == 1 else source
-
-
-def _has_negative_step(key: Any) -> bool:
-    return any(isinstance(k, slice) and k.step is not None and k.step < 0 for k in indexing.as_tuple(key))
 
 
 def _share(tensor: torch.Tensor) -> None:
@@ -626,6 +582,8 @@ def _arithmetic(name: str, array_op: str, scalar_op: str, reflected_op: str, tor
     def in_place(self: NDArray, other: Any) -> NDArray:
         _check_writable(self, name)
         if isinstance(other, NDArray):
+            if STATE.recording and self._tape is None and other._tape is not None:
+                assign.refuse_in_place()
             return _call(array_op, self, other, out=self)
         if isinstance(other, _SCALARS):
             return _call(scalar_op, self, scalar=other, out=self)

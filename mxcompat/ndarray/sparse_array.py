@@ -14,9 +14,10 @@ import torch
 
 from mxcompat.base import MXNetError, NotSupportedForSparseNDArray, numeric_types
 from mxcompat.context import Context, current_context, torch_device
+from mxcompat.ndarray.assign import element
 from mxcompat.ndarray.dispatch import invoke
 from mxcompat.ndarray.mixed_dispatch import install_sparse_handle
-from mxcompat.ndarray.ndarray import NDArray, _call, _element, _wrap, install_sparse
+from mxcompat.ndarray.ndarray import NDArray, _call, _wrap, install_sparse
 from mxcompat.ops import registry
 from mxcompat.ops.dtypes import NUMPY_BY_TORCH, torch_dtype
 from mxcompat.ops.mixed import dense_of, gradient_of, proxy
@@ -337,7 +338,7 @@ class RowSparseNDArray(BaseSparseNDArray):
     def _fill(self, number: Any) -> None:
         like = self._storage
         self._storage = RowSparse.full(
-            torch.full(like.shape, _element(number, like.dtype), dtype=like.dtype, device=like.device)
+            torch.full(like.shape, element(number, like.dtype), dtype=like.dtype, device=like.device)
         )
 
     def retain(self, *args: Any, **kwargs: Any) -> NDArray:

@@ -285,3 +285,50 @@ def test_code_tables_of_the_original() -> None:
     assert module._DTYPE_MX_TO_NP[6] is np.int64
     assert module._STORAGE_TYPE_STR_TO_ID == {"undefined": -1, "default": 0, "row_sparse": 1, "csr": 2}
     assert mx.nd._GRAD_REQ_MAP == {"null": 0, "write": 1, "add": 3}
+
+
+@pytest.mark.parametrize("key", [slice(None), (), Ellipsis, None, slice(0, 2)])
+def test_a_recorded_value_that_fills_an_array_makes_it_a_part_of_the_recording(key: Any) -> None:
+    y, x = nd.array([1.0, 2.0]), nd.zeros((2,))
+    y.attach_grad()
+    with mx.autograd.record():
+        x[key] = y * 3
+        z = (x * x).sum()
+    z.backward()
+    assert x.asnumpy().tolist() == [3, 6]
+    assert y.grad.asnumpy().tolist() == [18, 36]
+
+
+def test_recorded_values_are_broadcast_cast_and_copied() -> None:
+    y, x = nd.array([1.0, 2.0]), nd.zeros((2,))
+    y.attach_grad()
+    with mx.autograd.record():
+        x[:] = (y * 3).astype("float64").sum()
+    x.backward()
+    assert (x.asnumpy().tolist(), y.grad.asnumpy().tolist()) == ([9, 9], [6, 6])
+    with mx.autograd.record():
+        (y * 3).copyto(x := nd.zeros((2,)))
+    x.backward()
+    assert y.grad.asnumpy().tolist() == [3, 3]
+
+
+@pytest.mark.parametrize(
+    "text", ["x[0] = c", "x[:1] = c", "x[[0]] = c", "x[nd.array([0])] = c", "x += y", "x[::-1] = y", "z = x * 1; z += y"]
+)
+def test_recorded_values_do_not_change_parts_of_arrays(text: str) -> None:
+    names = {"nd": nd, "x": nd.zeros((2, 3)), "y": nd.ones((2, 3)), "c": nd.ones((3,))}
+    names["y"].attach_grad()
+    names["c"].attach_grad()
+    with mx.autograd.record(), pytest.raises(MXNetError, match="Inplace operations"):
+        exec(text, names)
+
+
+def test_arrays_of_the_recording_are_written_with_numpy_values_only() -> None:
+    x, z = nd.zeros((2,)), nd.ones((2,))
+    x.attach_grad()
+    for change in ("x[:] = 1", "x[:] = z", "x[0] = 1", "x += 1", "z.copyto(x)", "x[[0]] = 1"):
+        with mx.autograd.record(), pytest.raises(MXNetError, match="already in a computational graph"):
+            exec(change, {"x": x, "z": z})
+    with mx.autograd.record():
+        x[:] = np.array([4, 5])
+    assert x.asnumpy().tolist() == [4, 5]
