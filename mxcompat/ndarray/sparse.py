@@ -134,7 +134,7 @@ def row_sparse_array(arg1: Any, shape: Any = None, ctx: Context | None = None, d
         if len(arg1) > 2 or all(isinstance(dim, integer_types) for dim in arg1):
             _agree(arg1, shape)
             return empty("row_sparse", arg1, ctx, dtype)
-        return _rows_from_parts(*arg1, shape, context, dtype)
+        return _rows_from_parts(arg1[0], arg1[1], shape, context, dtype)
     if isinstance(arg1, CSRNDArray):
         raise ValueError("Unexpected input type: CSRNDArray")
     if isinstance(arg1, RowSparseNDArray):

@@ -45,7 +45,7 @@ class GroupAdaGrad(Optimizer):
         with torch.no_grad():
             columns = (indices, weights, grads, states, numbers)
             kept = [i for i in range(len(indices)) if not self._run_sparse(steps.group_adagrad_, i, columns, options)]
-            indices, weights, grads, states, numbers = ([column[i] for i in kept] for column in columns)
+            indices, weights, grads, states = ([column[i] for i in kept] for column in columns[:4])
             if indices:
                 lists = [*self._tensors(indices, weights, grads, []), [state._data for state in states]]
-                steps.apply(steps.group_adagrad_, lists, numbers, **options)
+                steps.apply(steps.group_adagrad_, lists, [numbers[i] for i in kept], **options)

@@ -1,3 +1,3 @@
-"""Names of the sparse variants; arrays are dense here (generated from the catalogue)."""
+"""``mx.sym.sparse``: the operators that know sparse arrays (generated from the catalogue)."""
 
 __all__: list[str] = []
