@@ -252,12 +252,24 @@ def _psroi_shape(params: Params, data: tuple, rois: tuple, *trans: tuple) -> tup
     return (rois[0], params.output_dim, params.pooled_size, params.pooled_size)
 
 
-def _windows(start, end, bins: int, size: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """The first pixel of each bin and how many it has, (regions, bins)."""
-    step = ((end - start).clamp(min=0.1) / bins)[:, None]
+def _windows(edges, bins: int, size: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor]:
+    """For every bin its first pixel and its sides, (regions * bins * bins, 2), along (y, x).
+
+    edges (regions, 2, 2): start and end of the region, along (x, y).
+    """
+    start = edges[:, 0]
+    step = (edges[:, 1] - start).clamp(min=0.1) / bins
     numbers = torch.arange(bins + 1, dtype=start.dtype, device=start.device)
-    first, behind = _ranges(numbers[:-1] * step + start[:, None], numbers[1:] * step + start[:, None], size)
-    return first, (behind - first).clamp(min=0)
+    lines = start[:, :, None] + numbers * step[:, :, None]
+    ends = torch.tensor([[size[1]], [size[0]]], dtype=start.dtype, device=start.device)
+    first = torch.minimum(torch.floor(lines[:, :, :-1]).clamp(min=0), ends)
+    sides = (torch.minimum(torch.ceil(lines[:, :, 1:]), ends) - first).clamp(min=0)
+
+    def pairs(along):
+        rows, columns = along[:, 1, :, None], along[:, 0, None, :]
+        return torch.stack(torch.broadcast_tensors(rows, columns), -1).view(-1, 2)
+
+    return pairs(first), pairs(sides)
 
 
 def _group_of_bins(bins: int, groups: int, device: torch.device) -> torch.Tensor:
@@ -277,20 +289,16 @@ def psroi_pooling(
     count, _, height, width = data.shape
     groups = group_size or pooled_size
     corners = _rounded(_wide(rois.detach()))
-    start, end = _scaled(corners[:, 1:3], spatial_scale), _scaled(corners[:, 3:] + 1, spatial_scale)
-    left, across = _windows(start[:, 0], end[:, 0], pooled_size, width)
-    top, down = _windows(start[:, 1], end[:, 1], pooled_size, height)
+    one_more = torch.tensor([[0], [1]], dtype=corners.dtype, device=data.device)
+    edges = _scaled(corners[:, 1:].view(-1, 2, 2) + one_more, spatial_scale)
+    first, sides = _windows(edges, pooled_size, (height, width))
     chosen = _group_of_bins(pooled_size, groups, data.device)
     base, known = batch_rows(corners[:, 0], count, groups * groups * height * width)
     base = base[:, None, None] + (chosen[:, None] * groups + chosen) * (height * width)
-    counts, places = (
-        torch.stack(torch.broadcast_tensors(rows[:, :, None], columns[:, None, :]), -1).reshape(-1, 2)
-        for rows, columns in ((down, across), (top, left))
-    )
+    weights = 1 / sides.prod(1, keepdim=True).clamp(min=1)
+    geometry = torch.cat((first, torch.ones_like(first), weights), 1)
     maps = _wide(data)[:, : output_dim * groups * groups].unflatten(1, (output_dim, groups * groups))
-    weights = 1 / counts.prod(1, keepdim=True).clamp(min=1).to(start.dtype)
-    geometry = torch.cat((places.to(start.dtype), torch.ones_like(places), weights), 1)
-    sums = bin_means(pixel_rows(maps), base.reshape(-1), counts, geometry, [height, width], False)
+    sums = bin_means(pixel_rows(maps), base.view(-1), sides.to(torch.int64), geometry, [height, width], False)
     return of_regions(sums, known, (pooled_size, pooled_size)).to(data.dtype).contiguous()
 
 

@@ -94,6 +94,8 @@ def _entries(base, counts, geometry, size: list[int], smooth: bool):
 def _parts(counts: torch.Tensor) -> list[slice]:
     """Runs of bins that together have a bounded number of entries."""
     total = counts.prod(1).cumsum(0)
+    if len(total) == 0 or int(total[-1]) <= ENTRIES_AT_ONCE:
+        return [slice(0, len(total))] if len(total) else []
     _, lengths = torch.unique_consecutive(torch.div(total, ENTRIES_AT_ONCE, rounding_mode="floor"), return_counts=True)
     ends = lengths.cumsum(0).tolist()
     return [slice(start, end) for start, end in zip([0, *ends], ends)]
