@@ -19,7 +19,10 @@ from mxcompat.migrate import CommandError
 
 #: command -> its module and what it does
 COMMANDS = {
+    "doctor": ("mxcompat.tools.doctor", "show versions, devices and settings, and run a short self-test"),
+    "inspect": ("mxcompat.tools.inspect_file", "show what a .params, .json, .rec, .idx or .states file holds"),
     "ops": ("mxcompat.migrate.catalogue", "list the original's operators: supported, missing, left out"),
+    "rec": ("mxcompat.tools.rec", "list, take apart, check, repair and pack RecordIO files"),
     "run": ("mxcompat.migrate.run", "run an unmodified MXNet script"),
 }
 

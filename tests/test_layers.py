@@ -64,6 +64,7 @@ LAYERS = {
     "rnn": 6,
     "executor_manager": 6,
     "migrate": 7,
+    "tools": 7,
     "regression": 7,
     "__main__": 8,
     "": 8,
