@@ -5,12 +5,12 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from mxcompat.base import classproperty, string_types
+from mxcompat.base import SettableClass, classproperty, string_types
 
 __all__ = ["AttrScope"]
 
 
-class AttrScope:
+class AttrScope(metaclass=SettableClass):
     """``with AttrScope(ctx_group='dev1', __data__='x'):``; values must be strings, inner scopes win."""
 
     _current = threading.local()
@@ -46,6 +46,10 @@ class AttrScope:
     @classproperty
     def current(cls) -> AttrScope:  # noqa: N805
         return current()
+
+    @current.setter
+    def current(cls, scope: AttrScope) -> None:  # noqa: N805
+        AttrScope._current.value = scope
 
 
 def current() -> AttrScope:

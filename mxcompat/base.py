@@ -117,13 +117,30 @@ _Null = _NullType()
 
 
 class classproperty:  # noqa: N801  (the original's name)
-    """A read-only property of the class itself."""
+    """A property of the class itself."""
 
     def __init__(self, func: Callable):
         self._getter = func
+        self._setter: Callable | None = None
 
     def __get__(self, instance: Any, owner: type) -> Any:
         return self._getter(owner)
+
+    def setter(self, func: Callable) -> classproperty:
+        """Let the classes of metaclass ``SettableClass`` set the property by ``func(cls, value)``."""
+        self._setter = func
+        return self
+
+
+class SettableClass(type):
+    """The metaclass of classes whose ``classproperty`` with a setter can be set: ``NameManager.current = manager``."""
+
+    def __setattr__(cls, key: str, value: Any) -> None:
+        found = cls.__dict__.get(key)
+        if isinstance(found, classproperty) and found._setter is not None:
+            found._setter(cls, value)
+        else:
+            super().__setattr__(key, value)
 
 
 def with_metaclass(meta: type, *bases: type) -> Any:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from mxcompat.base import MXNetError, classproperty
+from mxcompat.base import MXNetError, SettableClass, classproperty
 
 __all__ = ["Context", "cpu", "cpu_pinned", "current_context", "gpu", "gpu_memory_info", "num_gpus"]
 
 
-class Context:
+class Context(metaclass=SettableClass):
     """A device: ``Context('cpu', 1)``, ``Context('gpu', 0)`` or a copy of another context; also a ``with`` scope."""
 
     devtype2str = {1: "cpu", 2: "gpu", 3: "cpu_pinned", 5: "cpu_shared"}
@@ -70,6 +70,10 @@ class Context:
     @classproperty
     def default_ctx(cls) -> Context:  # noqa: N805
         return current_context()
+
+    @default_ctx.setter
+    def default_ctx(cls, context: Context) -> None:  # noqa: N805
+        Context._default_ctx.value = context
 
     def empty_cache(self) -> None:
         """Return cached device memory to the driver (nothing to do on the cpu)."""

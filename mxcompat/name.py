@@ -5,12 +5,12 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from mxcompat.base import classproperty
+from mxcompat.base import SettableClass, classproperty
 
 __all__ = ["NameManager", "Prefix"]
 
 
-class NameManager:
+class NameManager(metaclass=SettableClass):
     """Gives ``hint0``, ``hint1``, … to operators without a name; a ``with`` scope that replaces the current one."""
 
     _current = threading.local()
@@ -38,6 +38,10 @@ class NameManager:
     @classproperty
     def current(cls) -> NameManager:  # noqa: N805
         return current()
+
+    @current.setter
+    def current(cls, manager: NameManager) -> None:  # noqa: N805
+        NameManager._current.value = manager
 
 
 class Prefix(NameManager):

@@ -8,6 +8,8 @@ copies.
 from __future__ import annotations
 
 import importlib
+import math
+import operator
 import os
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -23,7 +25,7 @@ from mxcompat.ndarray.dispatch import install_handle, invoke
 from mxcompat.ndarray.history import note, note_view
 from mxcompat.ops import registry
 from mxcompat.ops.dtypes import NAME_BY_TORCH, NUMPY_BY_TORCH, torch_dtype
-from mxcompat.ops.shape import reshape_target
+from mxcompat.ops.shape import SizeMismatch, reshape_target
 from mxcompat.ops.storage import empty as empty_storage
 from mxcompat.ops.storage import stored
 from mxcompat.scope import STATE, is_np_shape
@@ -318,17 +320,31 @@ class NDArray(NDArrayBase):
 
     def reshape(self, *shape: Any, **kwargs: Any) -> NDArray:
         """The same elements in another shape, sharing memory (codes 0, -1, -2, -3, -4 as in ``Reshape``)."""
+        given = False
         if len(shape) == 1 and isinstance(shape[0], (tuple, list)):
             shape = tuple(shape[0])
+            given = True
         if not shape:
             shape = kwargs.pop("shape", ())
             shape = (shape,) if isinstance(shape, int) else tuple(shape)
+            if not shape and not given:
+                raise AssertionError("Shape must be provided.")
         reverse = bool(kwargs.pop("reverse", False))
         if kwargs:
             raise TypeError(f"Got unknown keywords in reshape: {', '.join(kwargs)}. Accepted: 'shape' and 'reverse'.")
-        target = reshape_target(tuple(int(dim) for dim in shape), self.shape, reverse)
-        if int(np.prod(target, dtype=np.int64)) != self.size:
-            raise MXNetError(f"NDArray.Reshape: target shape size: cannot reshape {self.shape} into {target}")
+        codes = tuple(operator.index(dim) for dim in shape)
+        try:
+            target = reshape_target(codes, self.shape, reverse)
+            size = math.prod(target)
+        except SizeMismatch:
+            size = -1
+        if size > self.size:
+            raise MXNetError(
+                "NDArray.Reshape: target shape size is larger than the current shape: "
+                f"{self.shape} has {self.size} elements, {target} has {size}"
+            )
+        if size != self.size:
+            raise ValueError(f"Cannot reshape array of size {self.size} into shape {tuple(shape)}")
         return self._view(lambda tensor: tensor.view(target))
 
     def _view(self, select: Callable[[torch.Tensor], torch.Tensor]) -> NDArray:

@@ -15,6 +15,10 @@ from mxcompat.scope import is_np_shape
 Shape = tuple | None
 
 
+class SizeMismatch(MXNetError):
+    """A shape to be inferred that no number of elements fits."""
+
+
 def partial_shape(shape: Sequence[int] | None) -> Shape:
     """The user's spelling of a partial shape.
 
@@ -184,7 +188,7 @@ def reshape_target(codes: Sequence[int], shape: Sequence[int], reverse: bool = F
         rest = size([dim for i, dim in enumerate(target) if i != inferred])
         total = size(source)
         if rest == 0 or total % rest:
-            raise MXNetError(f"cannot reshape array of shape {tuple(shape)} into {tuple(codes)}")
+            raise SizeMismatch(f"cannot reshape array of shape {tuple(shape)} into {tuple(codes)}")
         target[inferred] = total // rest
     return tuple(target[::-1] if reverse else target)
 
