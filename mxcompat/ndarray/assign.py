@@ -34,13 +34,12 @@ def set_items(array: Any, key: Any, value: Any) -> None:
             if STATE.recording and _recorded(array, value, target.numel() == data.numel()):
                 write_recorded(array, value, tuple(target.shape))
                 return
-            target.copy_(indexing.fit_value(_drop_unit(source, target), tuple(target.shape)))
+            target.copy_(indexing.fit_value(_drop_unit(source, target.shape), tuple(target.shape)))
             return
         if STATE.recording:
             _recorded(array, value, False)
         positions = indexing.advanced_key(data, key)
-        selected = data[positions]
-        data[positions] = indexing.fit_value(_drop_unit(source, selected), tuple(selected.shape))
+        indexing.write_advanced(data, positions, lambda shape: indexing.fit_value(_drop_unit(source, shape), shape))
 
 
 def _recorded(array: Any, value: Any, whole: bool) -> bool:
@@ -108,8 +107,8 @@ def element(value: Any, dtype: torch.dtype) -> Any:
     return float(value) if dtype.is_floating_point else int(value)
 
 
-def _drop_unit(source: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    return source.reshape(()) if target.ndim == 0 and source.numel() == 1 else source
+def _drop_unit(source: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
+    return source.reshape(()) if not shape and source.numel() == 1 else source
 
 
 def _has_negative_step(key: Any) -> bool:

@@ -6,6 +6,7 @@ copy; keys with arrays or lists always copy. A key of arrays holds integer posit
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -89,7 +90,10 @@ def index_tensor(key: Any, axis_size: int, axis: int, device: torch.device) -> t
 
 
 def advanced_key(tensor: torch.Tensor, key: Any) -> tuple:
-    """The key with every array, list and negative step turned into an index tensor torch understands."""
+    """The key with every array, list and integer turned into index tensors that torch understands.
+
+    Slices with a negative step stay: torch has none, ``advanced_part`` and ``write_advanced`` take care of them.
+    """
     parts: list = []
     axis = 0
     shape = tuple(tensor.shape)
@@ -98,18 +102,38 @@ def advanced_key(tensor: torch.Tensor, key: Any) -> tuple:
             parts.append(None)
             continue
         if isinstance(k, integer_types) and not isinstance(k, bool):
-            parts.append(_checked_integer(k, axis, shape))
+            # as numpy has it, a number among arrays is an array; torch would select first and place the axes otherwise
+            parts.append(torch.tensor([_checked_integer(k, axis, shape)], device=tensor.device))
         elif isinstance(k, slice):
-            if k.step is not None and k.step < 0:
-                parts.append(torch.arange(*k.indices(shape[axis]), device=tensor.device))
-            else:
-                parts.append(k)
+            parts.append(k)
         elif isinstance(k, (list, tuple, np.ndarray, range)) or hasattr(k, "_data"):
             parts.append(index_tensor(list(k) if isinstance(k, range) else k, shape[axis], axis, tensor.device))
         else:
             raise ValueError(f"NDArray does not support slicing with key {k} of type {type(k)}.")
         axis += 1
     return tuple(parts)
+
+
+def advanced_part(tensor: torch.Tensor, positions: tuple) -> torch.Tensor:
+    """The part that a key of ``advanced_key`` selects (a copy)."""
+    axis, parts = 0, []
+    for part in positions:
+        if isinstance(part, slice) and part.step is not None and part.step < 0:
+            rows = torch.arange(*part.indices(tensor.shape[axis]), device=tensor.device)
+            tensor, part = tensor.index_select(axis, rows), slice(None)
+        parts.append(part)
+        axis += part is not None
+    return tensor[tuple(parts)]
+
+
+def write_advanced(tensor: torch.Tensor, positions: tuple, value: Callable[[tuple[int, ...]], torch.Tensor]) -> None:
+    """Write ``value(shape)`` into the part that a key of ``advanced_key`` selects."""
+    if not any(isinstance(part, slice) and part.step is not None and part.step < 0 for part in positions):
+        tensor[positions] = value(tuple(tensor[positions].shape))
+        return
+    places = torch.arange(tensor.numel(), device=tensor.device).reshape(tensor.shape)
+    places = advanced_part(places, positions)
+    tensor.view(-1)[places] = value(tuple(places.shape))
 
 
 def fit_value(value: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:

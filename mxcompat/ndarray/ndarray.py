@@ -374,7 +374,7 @@ class NDArray(NDArrayBase):
                 return self._view(lambda t: indexing.basic_view(t, key))
             return self._taken(lambda t: indexing.basic_view(t, key))
         positions = indexing.advanced_key(self._data, key)
-        return self._taken(lambda t: t[positions])
+        return self._taken(lambda t: indexing.advanced_part(t, positions))
 
     def _taken(self, select: Callable[[torch.Tensor], torch.Tensor]) -> NDArray:
         if STATE.recording and self._tape is not None:

@@ -332,3 +332,24 @@ def test_arrays_of_the_recording_are_written_with_numpy_values_only() -> None:
     with mx.autograd.record():
         x[:] = np.array([4, 5])
     assert x.asnumpy().tolist() == [4, 5]
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        (1, [2], [[3]], slice(None, None, -1)),
+        ([1, 2], slice(3, 0, -1), [2, 3]),
+        (0, slice(None), [0, 1]),
+        (slice(None), 1, slice(None), [2, 0]),
+        ([0, 1], None, 2),
+        (slice(None, None, -2), [1]),
+    ],
+)
+def test_advanced_keys_with_numbers_and_steps_back_are_numpys(key: Any) -> None:
+    values = np.arange(360).reshape(3, 4, 5, 6)
+    array = nd.array(values)
+    assert array[key].asnumpy().tolist() == values[key].tolist()
+    fill = -np.arange(values[key].size).reshape(values[key].shape)
+    array[key] = fill
+    values[key] = fill
+    assert array.asnumpy().tolist() == values.tolist()
