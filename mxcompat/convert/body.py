@@ -1,0 +1,270 @@
+"""Source text of a function body: steps become lines, short chains nest, and each value gets a name.
+
+A value that only the next line reads is called ``x`` (``y`` where ``x`` is still needed); others carry the name that the
+symbol gave them. Every line ends with the shape of what it computes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from mxcompat.convert.steps import Source, Step, Variable, legal, number_text, unique
+
+__all__ = ["Frame", "body_lines", "wrapped"]
+
+WIDTH, NESTED_WIDTH, DEPTH = 108, 84, 4
+#: layers that begin a line of their own
+_HEAVY = ("nn.Conv", "nn.Linear", "nn.LSTM", "nn.GRU", "nn.RNN")
+_SLOT = re.compile(r"\{(a?)(\d+)\}")
+
+
+@dataclass
+class Frame:
+    """What a function body may refer to.
+
+    ``arguments`` are the names of values that come from outside, ``owner`` is how it calls the module (self, model),
+    ``attributes`` the names of layers and stored variables (by id), ``numbers`` texts for entries of steps (by id).
+    """
+
+    owner: str
+    arguments: dict[tuple[int, int], str]
+    attributes: Mapping[int, str]
+    numbers: Mapping[tuple[int, str], str] = field(default_factory=dict)
+    names: Mapping[int, str] = field(default_factory=dict)
+    shows_shapes: bool = True
+
+
+@dataclass
+class _Line:
+    """One assignment: the outermost step; ``inside`` are the steps nested in it."""
+
+    step: Step
+    inside: list[Step]
+
+    def reads(self) -> list[tuple[int, int]]:
+        own = {id(step) for step in self.inside}
+        steps = [self.step, *self.inside]
+        return [(id(p), i) for step in steps for p, i in step.inputs if id(p) not in own]
+
+
+def body_lines(steps: Sequence[Step], returns: Sequence[Source], frame: Frame, returned: str = "return {}") -> list[str]:
+    """The lines of a body (not indented), the return statement last.
+
+    ``returned`` is filled with the returned values; without any, nothing is returned.
+    """
+    aliases = _aliases(steps)
+    steps = [step for step in steps if (id(step), 0) not in aliases]
+    returns = [_resolved(source, aliases) for source in returns]
+    inputs = {id(step): [_resolved(source, aliases) for source in step.inputs] for step in steps}
+    lines = _grouped(steps, inputs, returns)
+    writer = _Writer(frame, inputs, lines, returns)
+    return writer.text(returned)
+
+
+def _aliases(steps: Sequence[Step]) -> dict[tuple[int, int], Source]:
+    """Steps that only pass their input on."""
+    return {(id(step), 0): step.inputs[0] for step in steps if step.text in ("{0}", "{a0}")}
+
+
+def _resolved(source: Source, aliases: dict[tuple[int, int], Source]) -> Source:
+    while (id(source[0]), source[1]) in aliases:
+        source = aliases[id(source[0]), source[1]]
+    return source
+
+
+def _grouped(steps: Sequence[Step], inputs: dict[int, list[Source]], returns: Sequence[Source]) -> list[_Line]:
+    """Nest a step in the one that follows, where that alone reads it, and only once."""
+    reads = Counter((id(p), i) for step in steps for p, i in inputs[id(step)])
+    reads.update((id(p), i) for p, i in returns)
+    lines: list[_Line] = []
+    for step in steps:
+        line = _Line(step, [])
+        if lines and _nests(lines[-1], step, inputs[id(step)], reads):
+            previous = lines.pop()
+            line.inside = [*previous.inside, previous.step]
+        lines.append(line)
+    return lines
+
+
+def _nests(previous: _Line, step: Step, inputs: list[Source], reads: Counter) -> bool:
+    inner = previous.step
+    places = [i for i, (p, _) in enumerate(inputs) if p is inner]
+    if inner.count != 1 or len(places) != 1 or reads[id(inner), 0] != 1 or len(previous.inside) >= DEPTH - 1:
+        return False
+    if _is_heavy(step) and any(part.layer is not None for part in (inner, *previous.inside)):
+        return False
+    slots = [slot for slot in _SLOT.findall(step.text) if int(slot[1]) == places[0]]
+    texts = [inner.text, step.text, *(s.text for s in previous.inside)]
+    return len(slots) == 1 and sum(map(_expected_length, texts)) <= NESTED_WIDTH
+
+
+def _is_heavy(step: Step) -> bool:
+    """Whether the step calls a layer that a person would give a line, or a block."""
+    return step.layer is not None and (step.layer.cls.startswith(_HEAVY) or not step.layer.cls.startswith("nn."))
+
+
+def _expected_length(text: str) -> int:
+    return len(re.sub(r"\{[^}]*\}", "xxxx", text).replace("xxxx(", "self.layer_name("))
+
+
+class _Writer:
+    def __init__(self, frame: Frame, inputs: dict[int, list[Source]], lines: list[_Line], returns: Sequence[Source]):
+        self.frame, self.inputs, self.lines, self.returns = frame, inputs, lines, returns
+        self.taken = set(frame.arguments.values())
+        self.names: dict[tuple[int, int], str] = dict(frame.arguments)
+        self.last_read = self._last_reads()
+
+    def _last_reads(self) -> dict[tuple[int, int], list[int]]:
+        """value -> the lines that read it; the return statement counts as one more line."""
+        found: dict[tuple[int, int], list[int]] = {}
+        for number, line in enumerate(self.lines):
+            for step in (line.step, *line.inside):
+                for producer, index in self.inputs[id(step)]:
+                    found.setdefault((id(producer), index), []).append(number)
+        for producer, index in self.returns:
+            found.setdefault((id(producer), index), []).append(len(self.lines))
+        return found
+
+    def text(self, returned: str) -> list[str]:
+        written = []
+        for number, line in enumerate(self.lines):
+            expression = self._expression(line.step, {id(step) for step in line.inside})
+            is_last = number == len(self.lines) - 1
+            shape = self._shape(line.step)
+            if is_last and line.step.count == 1 and self._is_returned_alone(line.step):
+                written += wrapped(returned.format(expression), shape)
+                return written
+            target = self._target(line.step, number)
+            written += wrapped(f"{target} = {expression}", shape)
+        values = ", ".join(self._value(source) for source in self.returns)
+        if values:
+            written += wrapped(returned.format(values), "")
+        return written
+
+    def _is_returned_alone(self, step: Step) -> bool:
+        return len(self.returns) == 1 and self.returns[0][0] is step
+
+    def _shape(self, step: Step) -> str:
+        if not self.frame.shows_shapes or not step.shapes or step.shapes[0] == ():
+            return ""
+        shapes = [str(tuple(shape)) for shape in step.shapes]
+        return shapes[0] if len(set(shapes)) == 1 else ", ".join(shapes) if len(shapes) <= 3 else ""
+
+    # -- names --------------------------------------------------------------------------------------------------
+
+    def _target(self, step: Step, number: int) -> str:
+        if step.count == 1:
+            return self._named(step, 0, number)
+        names = [self._named(step, index, number) for index in range(step.count)]
+        return step.pattern.format(*names) if step.pattern else ", ".join(names)
+
+    def _named(self, step: Step, index: int, number: int) -> str:
+        value = (id(step), index)
+        reads = self.last_read.get(value, [])
+        if not reads:
+            self.names[value] = "_"
+            return "_"
+        if step.count == 1 and set(reads) == {number + 1}:
+            busy = {self.names[v] for v, places in self.last_read.items() if v in self.names and max(places) > number}
+            busy |= set(self._kept_arguments(number))
+            for name in ("x", "y", "z"):
+                if name not in busy and (name not in self.taken or name in self._generic):
+                    self._generic.add(name)
+                    self.names[value] = name
+                    return name
+        stem = self.frame.names.get(id(step)) or legal(step.name, "value")
+        self.names[value] = unique(f"{stem}_{index}" if step.count > 1 else stem, self.taken)
+        return self.names[value]
+
+    @property
+    def _generic(self) -> set[str]:
+        """Names that stand for one value after the other; the arguments may be among them."""
+        if not hasattr(self, "_generic_names"):
+            self._generic_names = {name for name in self.frame.arguments.values() if name in ("x", "y", "z")}
+        return self._generic_names
+
+    def _kept_arguments(self, number: int) -> list[str]:
+        """Arguments that ``{like}`` may need, or that a later line reads."""
+        later = [step for line in self.lines[number + 1 :] for step in (line.step, *line.inside)]
+        first = next(iter(self.frame.arguments.values()), "")
+        return [first] if any("{like}" in step.text for step in later) else []
+
+    # -- expressions --------------------------------------------------------------------------------------------
+
+    def _value(self, source: Source) -> str:
+        producer, index = source
+        if (id(producer), index) in self.names:
+            return self.names[id(producer), index]
+        assert isinstance(producer, Variable), f"{producer} has no name"
+        return f"{self.frame.owner}.{self.frame.attributes[id(producer)]}"
+
+    def _expression(self, step: Step, inside: set[int]) -> str:
+        inputs = self.inputs[id(step)]
+
+        def filled(match: re.Match) -> str:
+            is_atom, place = match[1] == "a", int(match[2])
+            producer, index = inputs[place]
+            if id(producer) not in inside or not isinstance(producer, Step):
+                return self._value((producer, index))
+            text = self._expression(producer, inside)
+            return f"({text})" if is_atom and producer.is_expression else text
+
+        text = _SLOT.sub(filled, step.text)
+        for name, value in step.numbers.items():
+            text = text.replace(f"{{{name}}}", self.frame.numbers.get((id(step), name)) or number_text(value))
+        layer = "" if step.layer is None else f"{self.frame.owner}.{self.frame.attributes[id(step.layer)]}"
+        like = next(iter(self.frame.arguments.values()), "")
+        filled_text = text.replace("{self}", layer).replace("{training}", f"{self.frame.owner}.training")
+        return filled_text.replace("{like}", like)
+
+
+# -- long lines -------------------------------------------------------------------------------------------------------
+
+
+def wrapped(line: str, comment: str = "", width: int = WIDTH) -> list[str]:
+    """The line, cut at the commas of its last brackets where it is too long; the comment goes where it fits."""
+    if comment and len(line) + len(comment) + 4 <= width:
+        return [f"{line}  # {comment}"]
+    if len(line) <= width:
+        return [line]
+    opening = _outer_bracket(line)
+    if opening < 0:
+        return [line]
+    items = _split(line[opening + 1 : -1])
+    inner, rows = "", []
+    for item in items:
+        candidate = f"{inner} {item}," if inner else f"{item},"
+        if inner and len(candidate) > width - 4:
+            rows.append(inner)
+            candidate = f"{item},"
+        inner = candidate
+    rows.append(inner)
+    rows = [f"    {part}" for row in rows for part in (wrapped(row, "", width - 4) if len(row) > width else [row])]
+    return [line[: opening + 1] + (f"  # {comment}" if comment else ""), *rows, line[-1]]
+
+
+def _outer_bracket(line: str) -> int:
+    """The bracket that the last character closes; -1 if there is none."""
+    depth = 0
+    for place in range(len(line) - 1, -1, -1):
+        if line[place] in ")]}":
+            depth += 1
+        elif line[place] in "([{":
+            depth -= 1
+            if depth == 0:
+                return place
+    return -1
+
+
+def _split(text: str) -> list[str]:
+    parts, depth, start = [], 0, 0
+    for place, letter in enumerate(text):
+        depth += (letter in "([{") - (letter in ")]}")
+        if letter == "," and depth == 0:
+            parts.append(text[start:place].strip())
+            start = place + 1
+    rest = text[start:].strip()
+    return [*parts, rest] if rest else parts
