@@ -11,7 +11,7 @@ from mxcompat.ops.dtypes import floating, same_type
 from mxcompat.ops.registry import register
 from mxcompat.ops.schema import Bool, Float, Int, Params, Shape
 from mxcompat.ops.shape import forward_rule, is_known, merge
-from mxcompat.ops.vision_bins import bilinear_corners, bin_means, pixel_rows, sampled_bins, weighted_sums
+from mxcompat.ops.vision_bins import bilinear_corners, bin_sums, pixel_rows, sampled_bins, weighted_sums
 
 POOLED_SIZE = Shape(ndims=(2,), min=1)
 SCALE = Float(min=0.0, max=1.0)
@@ -191,7 +191,7 @@ def _adaptive_means(rows, base, corners, extents, bins, size):
     steps = torch.stack((extents[:, 1] / bins[0], extents[:, 0] / bins[1]), 1)
     bounds = corners.new_tensor([[[-1, size[0]], [-1, size[1]]]])
     own = sampled_bins(corners[:, [1, 0]], steps, torch.ceil(steps), bounds, base)
-    return bin_means(rows, *own, list(size), True)
+    return bin_sums(rows, *own, size, True)
 
 
 def _roi_align_shape(params: Params, data: tuple, rois: tuple) -> tuple:
@@ -298,7 +298,7 @@ def psroi_pooling(
     weights = 1 / sides.prod(1, keepdim=True).clamp(min=1)
     geometry = torch.cat((first, torch.ones_like(first), weights), 1)
     maps = _wide(data)[:, : output_dim * groups * groups].unflatten(1, (output_dim, groups * groups))
-    sums = bin_means(pixel_rows(maps), base.view(-1), sides.to(torch.int64), geometry, [height, width], False)
+    sums = bin_sums(pixel_rows(maps), base.view(-1), sides.to(torch.int64), geometry, (height, width), False)
     return of_regions(sums, known, (pooled_size, pooled_size)).to(data.dtype).contiguous()
 
 

@@ -45,7 +45,7 @@ def bilinear_corners(y, x, size: tuple[int, int]) -> tuple[torch.Tensor, torch.T
 
 
 def sampled_bins(starts, steps, per_bin, bounds, base) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """base, counts and the first five columns of the geometry of ``bin_means`` for the bins of regions.
+    """base, counts and the first five columns of the geometry of ``bin_sums`` for the bins of regions.
 
     starts, steps, per_bin (regions, 2): along (down, across), where the first bin begins, how long bins are, how many
     samples each has; bounds (regions or 1, 2, 2): between which coordinates samples can lie in the map, so that no others
@@ -70,7 +70,7 @@ def sampled_bins(starts, steps, per_bin, bounds, base) -> tuple[torch.Tensor, to
 
 
 def _entries(base, counts, geometry, size: list[int], smooth: bool):
-    """(bin, row, weight) of every entry of these bins; see ``bin_means``."""
+    """(bin, row, weight) of every entry of these bins; see ``bin_sums``."""
     sizes = counts.prod(1)
     bins = torch.repeat_interleave(torch.arange(len(base), device=base.device), sizes)
     number = torch.arange(len(bins), device=base.device) - (sizes.cumsum(0) - sizes)[bins]
@@ -106,10 +106,7 @@ def _starts(index: torch.Tensor, count: int) -> torch.Tensor:
     return torch.searchsorted(index, torch.arange(count, device=index.device))
 
 
-@torch.library.custom_op("mxcompat::bin_means", mutates_args=())
-def bin_means(
-    rows: torch.Tensor, base: torch.Tensor, counts: torch.Tensor, geometry: torch.Tensor, size: list[int], smooth: bool
-) -> torch.Tensor:
+def bin_sums(rows, base, counts, geometry, size: tuple[int, int], smooth: bool) -> torch.Tensor:
     """The sum of the weighted samples of every bin, (bins, C), for bins with different numbers of samples.
 
     base (bins,): where the bin's map begins in ``rows``, counts (bins, 2): samples down and across, geometry (bins, 5): the
@@ -117,25 +114,40 @@ def bin_means(
     sine of the angle, and the centre (y, x); size: (H, W) of each map. Samples are interpolated bilinearly and are 0
     outside of [-1, size], or, not ``smooth``, they are pixels of the map. A bin without samples gives 0.
     """
-    result = rows.new_zeros((len(base), rows.shape[1]))
+    compute = opaque_sums if torch.compiler.is_compiling() else _sums
+    return compute(rows, base, counts, geometry, list(size), smooth)
+
+
+def _sums(rows, base, counts, geometry, size: list[int], smooth: bool) -> torch.Tensor:
+    results = []
     for part in _parts(counts):
         bins, index, weights = _entries(base[part], counts[part], geometry[part], size, smooth)
         starts = _starts(bins, part.stop - part.start)
-        result[part] = functional.embedding_bag(index, rows, starts, mode="sum", per_sample_weights=weights)
-    return result
+        results.append(functional.embedding_bag(index, rows, starts, mode="sum", per_sample_weights=weights))
+    if len(results) == 1:
+        return results[0]
+    return torch.cat(results) if results else rows.new_zeros((0, rows.shape[1]))
 
 
-@bin_means.register_fake
-def _bin_means_shape(rows, base, counts, geometry, size, smooth):
+@torch.library.custom_op("mxcompat::bin_sums", mutates_args=())
+def opaque_sums(
+    rows: torch.Tensor, base: torch.Tensor, counts: torch.Tensor, geometry: torch.Tensor, size: list[int], smooth: bool
+) -> torch.Tensor:
+    """``bin_sums`` as one step of a compiled graph: how many entries there are depends on values."""
+    return _sums(rows, base, counts, geometry, size, smooth)
+
+
+@opaque_sums.register_fake
+def _sums_shape(rows, base, counts, geometry, size, smooth):
     return rows.new_empty((base.shape[0], rows.shape[1]))
 
 
-@torch.library.custom_op("mxcompat::bin_means_backward", mutates_args=())
-def bin_means_backward(
+@torch.library.custom_op("mxcompat::bin_sums_backward", mutates_args=())
+def sums_backward(
     gradient: torch.Tensor, base: torch.Tensor, counts: torch.Tensor, geometry: torch.Tensor, size: list[int],
     smooth: bool, row_count: int,
 ) -> torch.Tensor:  # fmt: skip
-    """The gradient of the rows of ``bin_means``."""
+    """The gradient of the rows of ``bin_sums``."""
     result = gradient.new_zeros((row_count, gradient.shape[1]))
     for part in _parts(counts):
         bins, index, weights = _entries(base[part], counts[part], geometry[part], size, smooth)
@@ -146,8 +158,8 @@ def bin_means_backward(
     return result
 
 
-@bin_means_backward.register_fake
-def _bin_means_backward_shape(gradient, base, counts, geometry, size, smooth, row_count):
+@sums_backward.register_fake
+def _backward_shape(gradient, base, counts, geometry, size, smooth, row_count):
     return gradient.new_empty((row_count, gradient.shape[1]))
 
 
@@ -158,8 +170,8 @@ def _save(ctx, inputs, output) -> None:
 
 
 def _differentiate(ctx, gradient):
-    rows = bin_means_backward(gradient, *ctx.saved_tensors, ctx.size, ctx.smooth, ctx.row_count)
+    rows = sums_backward(gradient, *ctx.saved_tensors, ctx.size, ctx.smooth, ctx.row_count)
     return rows, None, None, None, None, None
 
 
-bin_means.register_autograd(_differentiate, setup_context=_save)
+opaque_sums.register_autograd(_differentiate, setup_context=_save)

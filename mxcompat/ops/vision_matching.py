@@ -12,7 +12,7 @@ from mxcompat.ops.schema import Bool, Enum, Float, Int, Params, Shape
 from mxcompat.ops.shape import Shape as PartialShape
 from mxcompat.ops.shape import forward_rule, is_known, merge, size
 from mxcompat.ops.vision import batch_rows, of_regions
-from mxcompat.ops.vision_bins import bin_means, pixel_rows, sampled_bins
+from mxcompat.ops.vision_bins import bin_sums, pixel_rows, sampled_bins
 
 # -- matching ---------------------------------------------------------------------------------------------------------
 
@@ -191,5 +191,5 @@ def rroi_align(
     base = base[:, None, None].expand(-1, *pooled_size)
     base, counts, geometry = sampled_bins(-sides / 2, steps, per_bin, _bounds(pixels, *turn), base)
     turns = torch.stack(turn, 1).repeat_interleave(pooled_size[0] * pooled_size[1], 0)
-    sums = bin_means(pixel_rows(maps), base, counts, torch.cat((geometry, turns), 1), list(pixels), True)
+    sums = bin_sums(pixel_rows(maps), base, counts, torch.cat((geometry, turns), 1), pixels, True)
     return of_regions(sums, known, pooled_size).to(data.dtype).contiguous()
