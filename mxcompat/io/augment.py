@@ -17,7 +17,7 @@ from mxcompat.base import MXNetError
 from mxcompat.formats.images import opencv, resize
 from mxcompat.io.draws import Draws
 
-__all__ = ["Augmentation", "Step"]
+__all__ = ["Augmentation", "Step", "brightened", "cropped", "interpolation_method", "resized", "shifted"]
 
 Step = Callable[[np.ndarray], np.ndarray]
 
@@ -31,19 +31,41 @@ _COLORS = np.array(
 ) * np.array([55.46, 4.794, 1.148], np.float32)
 
 
-def _resized(pixels: np.ndarray, width: int, height: int, interpolation: int) -> np.ndarray:
+def resized(pixels: np.ndarray, width: int, height: int, interpolation: int) -> np.ndarray:
+    """The image in another size."""
     return resize(opencv(), pixels, width, height, interpolation)
 
 
-def _cropped(pixels: np.ndarray, x: int, y: int, width: int, height: int) -> np.ndarray:
+def cropped(pixels: np.ndarray, x: int, y: int, width: int, height: int) -> np.ndarray:
+    """A part of the image."""
     return pixels[y : y + height, x : x + width]
 
 
 def _warped(pixels: np.ndarray, matrix: np.ndarray, width: int, height: int, how: int, fill: int) -> np.ndarray:
+    """The affine transformation, with places rounded to 1/32 of a pixel as in OpenCV 3 (later versions are exact)."""
     library = opencv()
-    return library.warpAffine(
-        pixels, matrix, (width, height), flags=how, borderMode=library.BORDER_CONSTANT, borderValue=(fill,) * 3
+    x, y = _places(matrix.astype(np.float64), width, height)
+    return library.remap(
+        pixels,
+        np.clip(np.stack([x >> 5, y >> 5], axis=2), -32768, 32767).astype(np.int16),
+        ((y & 31) * 32 + (x & 31)).astype(np.uint16),
+        library.INTER_LINEAR if how == library.INTER_AREA else how,
+        borderMode=library.BORDER_CONSTANT,
+        borderValue=(fill,) * 3,
     )
+
+
+def _places(m: np.ndarray, width: int, height: int) -> tuple[np.ndarray, np.ndarray]:
+    """Where each pixel of the result comes from, in 1/32 of a pixel: columns and rows (height, width)."""
+    determinant = m[0, 0] * m[1, 1] - m[0, 1] * m[1, 0]
+    d = 1 / determinant if determinant != 0 else 0.0
+    a, b, c, e = m[1, 1] * d, -m[0, 1] * d, -m[1, 0] * d, m[0, 0] * d
+    across, down = np.arange(width), np.arange(height)[:, None]
+    found = []
+    for step, skew, shift in ((a, b, -a * m[0, 2] - b * m[1, 2]), (c, e, -c * m[0, 2] - e * m[1, 2])):
+        places = np.rint(step * across * 1024) + np.rint((skew * down + shift) * 1024) + 16
+        found.append(places.astype(np.int64) >> 5)
+    return found[0], found[1]
 
 
 def _padded(pixels: np.ndarray, margin: int, fill: int) -> np.ndarray:
@@ -57,11 +79,13 @@ def _table(values: np.ndarray) -> np.ndarray:
 
 
 def _gray(pixels: np.ndarray) -> np.ndarray:
-    """Compat: the first channel, which is blue, is weighted as red."""
-    return opencv().cvtColor(pixels, opencv().COLOR_RGB2GRAY)
+    """Compat: the first channel, which is blue, is weighted as red; rounded as in OpenCV 3."""
+    weighted = pixels.astype(np.int32) @ np.array([4899, 9617, 1868], np.int32)
+    return ((weighted + 8192) >> 14).astype(np.uint8)
 
 
-def _brightened(pixels: np.ndarray, share: np.float32) -> np.ndarray:
+def brightened(pixels: np.ndarray, share: np.float32) -> np.ndarray:
+    """All numbers times ``share``."""
     return opencv().LUT(pixels, _table(np.arange(256, dtype=_F) * share))
 
 
@@ -76,7 +100,8 @@ def _saturated(pixels: np.ndarray, share: np.float32) -> np.ndarray:
     return library.addWeighted(pixels, float(share), gray, float(_F(1) - share), 0.0)
 
 
-def _shifted(pixels: np.ndarray, hue: int, lightness: int, saturation: int) -> np.ndarray:
+def shifted(pixels: np.ndarray, hue: int, lightness: int, saturation: int) -> np.ndarray:
+    """Added to the hue (0 to 180), lightness and saturation of every pixel, without turning around at the ends."""
     library = opencv()
     space = library.cvtColor(pixels, library.COLOR_BGR2HLS)
     tables = [
@@ -88,6 +113,15 @@ def _shifted(pixels: np.ndarray, hue: int, lightness: int, saturation: int) -> n
 def _tinted(pixels: np.ndarray, color: tuple) -> np.ndarray:
     tables = [np.clip(np.trunc(np.arange(256, dtype=_F) + amount), 0, 255) for amount in color]
     return opencv().LUT(pixels, np.stack(tables, axis=1)[None].astype(np.uint8))
+
+
+def interpolation_method(method: int, height: int, width: int, new_height: int, new_width: int, draws: Draws) -> int:
+    """The interpolation 0 to 4 between two sizes: as given, by rule (9) or random (10)."""
+    if method == _AUTO:
+        if new_width > width and new_height > height:
+            return 2
+        return 3 if new_width < width and new_height < height else 1
+    return draws.integer(0, 4) if method == _ANY else method
 
 
 class Augmentation:
@@ -159,14 +193,8 @@ class Augmentation:
         self._plan_colors(draws, steps)
         return steps
 
-    def _method(self, height: int, width: int, new_height: float, new_width: float, draws: Draws) -> int:
-        """The interpolation between two sizes."""
-        method = self.params.inter_method
-        if method == _AUTO:
-            if new_width > width and new_height > height:
-                return 2
-            return 3 if new_width < width and new_height < height else 1
-        return draws.integer(0, 4) if method == _ANY else method
+    def _method(self, height: int, width: int, new_height: int, new_width: int, draws: Draws) -> int:
+        return interpolation_method(self.params.inter_method, height, width, new_height, new_width, draws)
 
     def _plan_resize(self, height: int, width: int, draws: Draws, steps: list[Step]) -> tuple[int, int]:
         size = self.params.resize
@@ -177,7 +205,7 @@ class Augmentation:
         else:
             new_height, new_width = size, size * width // height
         how = self._method(height, width, new_height, new_width, draws)
-        steps.append(functools.partial(_resized, width=new_width, height=new_height, interpolation=how))
+        steps.append(functools.partial(resized, width=new_width, height=new_height, interpolation=how))
         return new_height, new_width
 
     def _plan_affine(self, height: int, width: int, draws: Draws, steps: list[Step]) -> tuple[int, int]:
@@ -225,8 +253,8 @@ class Augmentation:
             return False
         x, y, w, h = part
         how = self._method(h, w, new_height, new_width, draws)
-        steps.append(functools.partial(_cropped, x=x, y=y, width=w, height=h))
-        steps.append(functools.partial(_resized, width=new_width, height=new_height, interpolation=how))
+        steps.append(functools.partial(cropped, x=x, y=y, width=w, height=h))
+        steps.append(functools.partial(resized, width=new_width, height=new_height, interpolation=how))
         return True
 
     def _random_part(self, height: int, width: int, draws: Draws) -> tuple[int, int, int, int] | None:
@@ -268,15 +296,15 @@ class Augmentation:
         if height < new_height:
             width = int(_F(new_height) / _F(height) * _F(width))
             height = new_height
-            steps.append(functools.partial(_resized, width=width, height=height, interpolation=how))
+            steps.append(functools.partial(resized, width=width, height=height, interpolation=how))
         if width < new_width:
             height = int(_F(new_width) / _F(width) * _F(height))
             width = new_width
-            steps.append(functools.partial(_resized, width=width, height=height, interpolation=how))
+            steps.append(functools.partial(resized, width=width, height=height, interpolation=how))
         if height < new_height:
             raise MXNetError(f"input image size smaller than input shape: {height}x{width}, {new_height}x{new_width}")
         x, y = self._corner(height - new_height, width - new_width, draws)
-        steps.append(functools.partial(_cropped, x=x, y=y, width=new_width, height=new_height))
+        steps.append(functools.partial(cropped, x=x, y=y, width=new_width, height=new_height))
 
     def _plan_colors(self, draws: Draws, steps: list[Step]) -> None:
         p = self.params
@@ -285,11 +313,11 @@ class Augmentation:
             shares = [_F(1.0 + draws.uniform(-amount, amount)) for amount in amounts]
             order = [0, 1, 2]
             draws.shuffle(order)
-            changes = (_brightened, _contrasted, _saturated)
+            changes = (brightened, _contrasted, _saturated)
             steps += [functools.partial(changes[kind], share=shares[kind]) for kind in order]
         if p.random_h or p.random_s or p.random_l:
             hue, saturation, lightness = (self._bell(limit, draws) for limit in (p.random_h, p.random_s, p.random_l))
-            steps.append(functools.partial(_shifted, hue=hue, lightness=lightness, saturation=saturation))
+            steps.append(functools.partial(shifted, hue=hue, lightness=lightness, saturation=saturation))
         if p.pca_noise > 0:
             red, green, blue = (_F(amount) for amount in draws.normals(p.pca_noise, 3))
             tint = [row[0] * red + row[1] * green + row[2] * blue for row in _COLORS]

@@ -21,7 +21,8 @@ from mxcompat.io.draws import Draws
 from mxcompat.io.pipeline import AUGMENT_SEED, ImageBatches, Sample
 from mxcompat.io.records import IndexedRecords, PartOrder, Record, RecordFiles, Source, SplitRecords, check_part
 
-__all__ = ["ImageDecoder", "ImageLabels", "decode_record", "image_batches", "mean_image", "record_source"]
+__all__ = ["ImageDecoder", "ImageLabels", "check_images", "decode_record", "image_batches", "mean_image"]
+__all__ += ["record_source", "red_first"]
 
 _LOG = logging.getLogger(__name__)
 _F = np.float32
@@ -77,6 +78,11 @@ def decode_record(record: Record, channels: int) -> tuple[Any, np.ndarray]:
     if channels == 4 and (pixels.ndim != 3 or pixels.shape[2] != 4 or pixels.dtype != np.uint8):
         raise record.error(f"Invalid image with index {header.id}. Expected 4 channels of 8 bits, got {pixels.shape}")
     return header, pixels
+
+
+def red_first(pixels: np.ndarray, channel: int) -> np.ndarray:
+    """One channel of pixels (height, width, channel), blue first, in the order red, green, blue, alpha."""
+    return pixels[:, :, 2 - channel if pixels.shape[2] > 2 and channel < 3 else channel]
 
 
 class ImageDecoder:
@@ -159,7 +165,7 @@ class ImageDecoder:
                 f"expected data_shape={self.data_shape}"
             )
         for channel in range(pixels.shape[2]):
-            source = pixels[:, :, 2 - channel if pixels.shape[2] > 2 and channel < 3 else channel]
+            source = red_first(pixels, channel)
             target = data[channel][:, ::-1] if mirrored else data[channel]
             self._write(channel, source, target, contrast, illumination)
         label[...] = sample.label
@@ -207,12 +213,17 @@ def record_source(params: Any, name: str, index: str = "", shuffle: bool = False
     return SplitRecords(files, params.num_parts, params.part_index)
 
 
-def image_batches(params: Any, name: str, dtype: str, first_version: bool = False) -> ImageBatches:
-    """The reader of ``ImageRecordIter`` and its relatives."""
+def check_images(params: Any, name: str) -> None:
+    """``MXNetError`` unless the images have 1, 3 or 4 channels, ``ImportError`` without OpenCV."""
     if params.data_shape[0] not in _DECODE:
         raise MXNetError(f"{name}: Invalid output shape {params.data_shape}, expected 1, 3 or 4 channels")
     if images.opencv() is None:
         raise ImportError(f"{name} needs OpenCV, which is not installed: pip install 'mxcompat[image]'")
+
+
+def image_batches(params: Any, name: str, dtype: str, first_version: bool = False) -> ImageBatches:
+    """The reader of ``ImageRecordIter`` and its relatives."""
+    check_images(params, name)
     labels = ImageLabels(params.path_imglist, params.label_width) if params.path_imglist else None
     decoder = ImageDecoder(params, dtype, labels, first_version)
     index = "" if first_version else params.path_imgidx
@@ -225,7 +236,7 @@ def image_batches(params: Any, name: str, dtype: str, first_version: bool = Fals
         decoder,
         batch_size=params.batch_size,
         round_batch=params.round_batch,
-        shuffle_seed=params.seed if params.shuffle and not index else None,
+        shuffle_seed=AUGMENT_SEED + params.seed if params.shuffle and not index else None,
         threads=params.preprocess_threads,
         prefetch=params.prefetch_buffer,
         context=Context("cpu_pinned", params.device_id) if pinned else Context("cpu", 0),

@@ -155,7 +155,7 @@ class ImageBatches:
         self.source, self.decoder = source, decoder
         self.batch_size, self.round_batch, self.context, self.numbered = batch_size, round_batch, context, numbered
         self._prefetch = max(prefetch, 1)
-        self._order = None if shuffle_seed is None else Draws(AUGMENT_SEED + shuffle_seed)
+        self._order = None if shuffle_seed is None else Draws(shuffle_seed)
         self._draws = [Draws(seed) for seed in decoder.seeds]
         self._threads = max(min(threads, os.cpu_count() or 1), 1)
         self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="mxcompat-decode")

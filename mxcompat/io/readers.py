@@ -7,11 +7,12 @@ from typing import Any
 
 from mxcompat.base import MXNetError
 from mxcompat.io.csv import CSVRows, CSVSamples
+from mxcompat.io.det_record import detection_batches
 from mxcompat.io.image_record import image_batches
 from mxcompat.io.loader import BatchLoader
 from mxcompat.io.mnist import open_mnist
 from mxcompat.io.native import DTYPES, data_iter
-from mxcompat.ops.schema import Bool, Enum, Float, Int, NoEffect, Optional, Params, Shape, Str
+from mxcompat.ops.schema import Bool, Enum, Float, Floats, Int, NoEffect, Optional, Params, Shape, Str
 
 __all__: list[str] = []
 
@@ -112,3 +113,46 @@ for _name, _dtype, _first_version in (
     ("ImageRecordUInt8Iter_v1", "uint8", True),
 ):
     _image_reader(_name, _dtype, _first_version)
+
+
+@data_iter("ImageDetRecordIter")
+def image_det_record_iter(
+    *, path_imglist: Str = "", path_imgrec: Str = "./data/imgrec.rec", aug_seq: Str = "det_aug_default",
+    label_width: Int = -1, data_shape: Shape(ndims=(3,), min=1), preprocess_threads: Int(min=1) = 4, verbose: Bool = True,
+    num_parts: Int(min=1) = 1, part_index: Int(min=0) = 0, shuffle_chunk_size: Int(min=0) = 0,
+    shuffle_chunk_seed: Int = 0, label_pad_width: Int = 0, label_pad_value: Float = -1.0, shuffle: Bool = False,
+    seed: Int = 0, batch_size: Int(min=1), round_batch: Bool = True, prefetch_buffer: Int(min=0) = 4,
+    ctx: NoEffect(Enum("cpu", "gpu")) = "gpu", dtype: Optional(Enum(*DTYPES)) = None, resize: Int = -1,
+    rand_crop_prob: Float = 0.0, min_crop_scales: Floats = (0.0,), max_crop_scales: Floats = (1.0,),
+    min_crop_aspect_ratios: Floats = (1.0,), max_crop_aspect_ratios: Floats = (1.0,), min_crop_overlaps: Floats = (0.0,),
+    max_crop_overlaps: Floats = (1.0,), min_crop_sample_coverages: Floats = (0.0,),
+    max_crop_sample_coverages: Floats = (1.0,), min_crop_object_coverages: Floats = (0.0,),
+    max_crop_object_coverages: Floats = (1.0,), num_crop_sampler: Int = 1,
+    crop_emit_mode: Enum("center", "overlap") = "center", emit_overlap_thresh: Float = 0.3,
+    max_crop_trials: Shape() = (25,), rand_pad_prob: Float = 0.0, max_pad_scale: Float = 1.0, max_random_hue: Int = 0,
+    random_hue_prob: Float = 0.0, max_random_saturation: Int = 0, random_saturation_prob: Float = 0.0,
+    max_random_illumination: Int = 0, random_illumination_prob: Float = 0.0, max_random_contrast: Float = 0.0,
+    random_contrast_prob: Float = 0.0, rand_mirror_prob: Float = 0.0, fill_value: Int = 127, inter_method: Int = 1,
+    resize_mode: Enum("fit", "force", "shrink") = "force", mean_img: Str = "", mean_r: Float = 0.0, mean_g: Float = 0.0,
+    mean_b: Float = 0.0, mean_a: Float = 0.0, std_r: Float = 0.0, std_g: Float = 0.0, std_b: Float = 0.0,
+    std_a: Float = 0.0, scale: Float = 1.0,
+) -> Any:  # fmt: skip
+    """Batches of images (N, *data_shape) of float32, red first, with boxes, from record files.
+
+    A label in a batch is: channels, height and width of the image, length of the label, the label, ``label_pad_value``
+    up to the length of the longest one (or ``label_pad_width``). The label itself is: length of its head, numbers of an
+    object, rest of the head, then for each object its class, left, top, right, bottom as shares, and what else there is.
+
+    In this order an image is: decoded; its shorter edge resized to ``resize``; changed in hue, saturation, lightness
+    and contrast, each with a probability; mirrored with ``rand_mirror_prob``; with ``rand_pad_prob`` put on a larger one
+    of ``fill_value``; with ``rand_crop_prob`` cut, by one of ``num_crop_sampler`` sets of demands, whose parameters have
+    one entry or one for each; resized to ``data_shape``, or with ``resize_mode`` ``'fit'`` or ``'shrink'`` into it, in
+    its proportions, with zeros right and below; normalized, where means and deviations of 0 are left out.
+
+    Random choices do not depend on the number of threads; they are the original's with one thread. A record that cannot
+    be used raises ``MXNetError`` naming file and record in ``next``.
+    """
+    params = Params(locals())
+    if params.pop("dtype") not in (None, "float32"):
+        raise MXNetError(f"ImageDetRecordIter: dtype={dtype!r} is not supported, its data are float32")
+    return detection_batches(params)
