@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-__all__ = """mx_int mx_uint mx_int64 mx_float mx_float_p mx_real_t NDArrayHandle SymbolHandle ExecutorHandle
-CachedOpHandle OpHandle FunctionHandle DataIterCreatorHandle DataIterHandle KVStoreHandle
-RecordIOHandle ProfileHandle CudaModuleHandle CudaKernelHandle DLPackHandle MXCallbackList c_str
-c_array c_array_buf c_str_array ctypes2buffer ctypes2numpy_shared py_str""".split()
+__all__ = ["mx_int", "mx_uint", "mx_int64", "mx_float", "mx_float_p", "mx_real_t", "NDArrayHandle", "SymbolHandle"]
+__all__ += ["ExecutorHandle", "CachedOpHandle", "OpHandle", "FunctionHandle", "DataIterCreatorHandle", "DataIterHandle"]
+__all__ += ["KVStoreHandle", "RecordIOHandle", "ProfileHandle", "CudaModuleHandle", "CudaKernelHandle", "DLPackHandle"]
+__all__ += ["MXCallbackList", "c_str", "c_array", "c_array_buf", "c_str_array", "ctypes2buffer", "ctypes2numpy_shared"]
+__all__ += ["py_str"]
 
 mx_int, mx_uint, mx_int64, mx_float = ctypes.c_int, ctypes.c_uint, ctypes.c_int64, ctypes.c_float
 mx_float_p = ctypes.POINTER(mx_float)

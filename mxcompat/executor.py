@@ -12,12 +12,13 @@ import torch
 from mxcompat.base import MXNetError, is_callback_error
 from mxcompat.context import Context, torch_device
 from mxcompat.graph import compile as policy
-from mxcompat.graph import fuse, rewrite
+from mxcompat.graph import fuse, memory, rewrite
 from mxcompat.graph.inference import Inference
 from mxcompat.graph.lower import Lowered, lower, moved_states, refused_gradient
 from mxcompat.graph.tap import Tap, Watched
 from mxcompat.ndarray.ndarray import NDArray, _wrap, array_like, is_shared
 from mxcompat.scope import WATCH
+from mxcompat.symbol import infer
 from mxcompat.symbol.node import topological
 from mxcompat.symbol.symbol import Symbol
 
@@ -133,11 +134,13 @@ class Executor:
         return self._mode(is_train).lowered.module
 
     def debug_str(self) -> str:
-        """The symbol's listing, and the memory its arrays take."""
-        held = [x._like for x in (*self._inputs, *self.outputs, *(g for g in self._grads if g is not None))]
-        storages = {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in held}
+        """The symbol's listing, and an estimate of the memory that forward and backward need beside the bound arrays."""
+        order, given = self._symbol._nodes(), [*zip(self._variables, self._inputs)]
+        shapes = infer.infer_shapes(order, {id(node): x.shape for node, x in given})
+        types = infer.infer_types(order, {id(node): x._like.dtype for node, x in given})
+        wanted = {id(self._variables[i]) for i in self._wanted}
+        size = memory.planned_bytes(order, self._heads, wanted, shapes, types) // 2**20
         # the last two lines are the original's: programs count from the end to find the size
-        size = sum(storages.values()) // 2**20
         return f"{self._symbol.debug_str()}Total {size} MB allocated\nTotal 0 TempSpace resource requested\n"
 
     def get_optimized_symbol(self) -> Symbol:

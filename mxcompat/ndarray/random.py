@@ -122,11 +122,12 @@ def rand_zipfian(true_classes: NDArray, num_sampled: int, range_max: int, ctx: A
     of ``true_classes`` is to be expected among them, and how often each drawn class is (float64).
     """
     log_range = math.log(range_max + 1)
-    drawn = (uniform(0, log_range, (num_sampled,), "float64", ctx).exp() - 1).astype("int64") % range_max
+    exponential = invoke(registry.get("exp"), (uniform(0, log_range, (num_sampled,), "float64", ctx),), {})
+    drawn = (exponential - 1).astype("int64") % range_max
 
-    def expected(classes: NDArray) -> NDArray:
+    def expected(classes: Any) -> NDArray:
         classes = classes.astype("float64")
-        return ((classes + 2) / (classes + 1)).log() / log_range * num_sampled
+        return invoke(registry.get("log"), ((classes + 2) / (classes + 1),), {}) / log_range * num_sampled
 
     return drawn, expected(true_classes), expected(drawn)
 

@@ -92,16 +92,17 @@ def rand_zipfian(true_classes: Symbol, num_sampled: int, range_max: int) -> tupl
     if not isinstance(true_classes, Symbol):
         raise AssertionError(f"rand_zipfian: true_classes is {type(true_classes)}, expected Symbol")
     log_range = math.log(range_max + 1)
-    drawn = _typed(apply("exp", "exp", [uniform(0, log_range, (num_sampled,), "float64")], {}) - 1, "int64") % range_max
+    exponential: Any = apply("exp", "exp", [uniform(0, log_range, (num_sampled,), "float64")], {})
+    drawn = _typed(exponential - 1, "int64") % range_max
 
-    def expected(classes: Symbol) -> Symbol:
+    def expected(classes: Any) -> Any:
         classes = _typed(classes, "float64")
         return apply("log", "log", [(classes + 2.0) / (classes + 1.0)], {}) / log_range * num_sampled
 
     return drawn, expected(true_classes), expected(drawn)
 
 
-def _typed(symbol: Symbol, dtype: str) -> Symbol:
+def _typed(symbol: Symbol, dtype: str) -> Any:
     return apply("Cast", "cast", [symbol], {"dtype": dtype})
 
 
