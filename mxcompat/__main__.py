@@ -19,6 +19,7 @@ from mxcompat.migrate import CommandError
 
 #: command -> its module and what it does
 COMMANDS = {
+    "check": ("mxcompat.check.command", "report what in scripts, notebooks and symbol files works here"),
     "doctor": ("mxcompat.tools.doctor", "show versions, devices and settings, and run a short self-test"),
     "inspect": ("mxcompat.tools.inspect_file", "show what a .params, .json, .rec, .idx or .states file holds"),
     "ops": ("mxcompat.migrate.catalogue", "list the original's operators: supported, missing, left out"),
