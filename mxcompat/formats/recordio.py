@@ -112,28 +112,42 @@ def split_records(
 ) -> tuple[list[tuple[bytes | memoryview, int]], int]:
     """The records in bytes that begin with one: payloads with their offsets, and how many bytes they take.
 
-    ``base`` is the offset of ``content`` in the file ``path``. What is left of a record at the end raises ``MXNetError``
-    when the content should be ``whole``, else it is not counted.
+    ``base`` is the offset of ``content`` in the file ``path``. A damaged record raises ``MXNetError`` when it is the first
+    one, else those before it are what is found. What is left of a record at the end is damaged if the content should be
+    ``whole``, else not counted.
     """
-    view, size, place = memoryview(content), len(content), 0
+    size, place = len(content), 0
     found: list[tuple[bytes | memoryview, int]] = []
     while place < size:
-        start = place
-        pieces: list[memoryview] = []
-        while True:
-            flag, begin, end = _part_at(content, place, path, base)
-            if end + -end % 4 > size:
-                if whole:
-                    raise MXNetError(f"{path}: offset {base + start}: truncated: the record is longer than the file")
-                return found, start
-            if (flag in (WHOLE, FIRST)) != (not pieces):
-                raise MXNetError(f"{path}: offset {base + place}: no part of flag {flag} can stand there")
-            pieces.append(view[begin:end])
-            place = end + -end % 4
-            if flag in (WHOLE, LAST):
+        try:
+            payload, end = _record_at(content, place, path, base)
+        except MXNetError:
+            if found:
                 break
-        found.append((pieces[0] if len(pieces) == 1 else MAGIC_BYTES.join(pieces), base + start))
+            raise
+        if payload is None:
+            if whole and not found:
+                raise MXNetError(f"{path}: offset {base + place}: truncated: the record is longer than the file")
+            break
+        found.append((payload, base + place))
+        place = end
     return found, place
+
+
+def _record_at(content: bytes, place: int, path: str, base: int) -> tuple[bytes | memoryview | None, int]:
+    """The payload of the record at ``place`` and where the next one begins; None for one that is not complete."""
+    pieces: list[memoryview] = []
+    while True:
+        flag, begin, end = _part_at(content, place, path, base)
+        padded = end + -end % 4
+        if padded > len(content):
+            return None, place
+        if (flag in (WHOLE, FIRST)) != (not pieces):
+            raise MXNetError(f"{path}: offset {base + place}: no part of flag {flag} can stand there")
+        pieces.append(memoryview(content)[begin:end])
+        place = padded
+        if flag in (WHOLE, LAST):
+            return (pieces[0] if len(pieces) == 1 else MAGIC_BYTES.join(pieces)), place
 
 
 def _part_at(content: bytes, place: int, path: str, base: int) -> tuple[int, int, int]:

@@ -15,7 +15,14 @@ from mxcompat.io.prefetch import Fetcher
 from mxcompat.io.utils import _getdata_by_idx, _init_data, is_csr, is_h5py, read, read_rows
 
 __all__ = ["CSVIter", "DataBatch", "DataDesc", "DataIter", "ImageDetRecordIter", "ImageRecordInt8Iter"]
-__all__ += ["ImageRecordIter", "ImageRecordIter_v1", "ImageRecordUInt8Iter", "ImageRecordUInt8Iter_v1", "MNISTIter", "MXDataIter"]
+__all__ += [
+    "ImageRecordIter",
+    "ImageRecordIter_v1",
+    "ImageRecordUInt8Iter",
+    "ImageRecordUInt8Iter_v1",
+    "MNISTIter",
+    "MXDataIter",
+]
 __all__ += ["NDArrayIter", "PrefetchingIter", "ResizeIter"]
 
 CSVIter = creators["CSVIter"]

@@ -84,7 +84,10 @@ class RecordFiles:
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def records(self, start: int, stop: int, whole: bool = True) -> tuple[list[Record], int]:
-        """The records between two offsets and the offset behind them; unless ``whole``, the last one may be cut off."""
+        """The records between two offsets and the offset behind them; unless ``whole``, the last one may be cut off.
+
+        Those before a damaged one are what is found, the next call raises ``MXNetError``.
+        """
         found: list[Record] = []
         place = start
         while place < stop:
@@ -94,7 +97,7 @@ class RecordFiles:
             pieces, used = split_records(self.read(place, end), self.paths[number], place - base, complete)
             found += [Record(content, self.paths[number], at, base + at) for content, at in pieces]
             place += used
-            if not complete:
+            if place < end:
                 break
         return found, place
 
@@ -244,7 +247,12 @@ class IndexedRecords:
             return None
         self._owed = count - len(chosen)
         self._place += len(chosen)
-        return [record for first, last in self._joined(chosen) for record in self.files.records(first, last)[0]]
+        return [record for first, last in self._joined(chosen) for record in self._all(first, last)]
+
+    def _all(self, first: int, last: int) -> list[Record]:
+        """All records between two offsets."""
+        found, place = self.files.records(first, last)
+        return found if place == last else found + self._all(place, last)
 
     def _joined(self, chosen: list[int]) -> Iterator[tuple[int, int]]:
         """The bytes of the chosen records, those that follow each other as one piece."""
