@@ -66,6 +66,10 @@ def register_error(func_name: Any = None, cls: Any = None) -> Any:
     return enter if cls is None else enter(cls)
 
 
+class OutOfBounds(MXNetError, IndexError):
+    """An index that is not in its array; programs catch it under either name."""
+
+
 @register_error
 class NotImplementedForSymbol(MXNetError):
     """Raised when a Symbol is used where only an NDArray has a value (truth value, ``asnumpy``, in-place arithmetic)."""

@@ -23,6 +23,7 @@ from mxcompat.context import Context
 from mxcompat.ndarray.ndarray import NDArray, _wrap
 from mxcompat.ops import custom, registry
 from mxcompat.ops.dtypes import NAME_BY_TORCH, NUMPY_BY_TORCH, torch_dtype
+from mxcompat.ops.schema import Enum, NoEffect, Optional, Param
 from mxcompat.scope import STATE, WATCH
 
 __all__ = ["CustomOp", "CustomOpProp", "NDArrayOp", "NumpyOp", "OperatorArguments", "PythonOp"]
@@ -378,5 +379,20 @@ def get_operator_arguments(op_name: str) -> OperatorArguments:
     names = [*op.inputs, *op.params]
     types = ["NDArray-or-Symbol" + "[]" * (op.variadic is not None)] * len(op.inputs)
     for param in op.params.values():
-        types.append(param.kind.text + (", required" if param.required else f", optional, default={param.default!r}"))
+        types.append(_type_text(param))
     return OperatorArguments(len(names), names, types)
+
+
+def _type_text(param: Param) -> str:
+    """Type and default of a parameter as the original lists them."""
+    kind, is_optional = param.kind, False
+    while isinstance(kind, (NoEffect, Optional)):
+        is_optional = is_optional or isinstance(kind, Optional)
+        kind = kind.kind
+    if isinstance(kind, Enum):
+        text = ", ".join(["None"] * is_optional + [repr(value) for value in sorted(kind.values)])
+        text = "{" + text + "}"
+    else:
+        text = {"Bool": "boolean", "Shape": "Shape(tuple)", "Float": "float"}.get(type(kind).__name__.strip("_"), kind.text)
+        text += " or None" * is_optional
+    return text + (", required" if param.required else f", optional, default={param.default!r}")

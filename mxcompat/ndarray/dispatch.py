@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from mxcompat.base import MXNetError, is_callback_error
+from mxcompat.base import MXNetError, OutOfBounds, is_callback_error
 from mxcompat.context import Context, current_context, torch_device
 from mxcompat.ndarray.history import note
 from mxcompat.ops.dtypes import NAME_BY_TORCH
@@ -156,7 +156,8 @@ def failure(op: Operator, tensors: Sequence[torch.Tensor], error: Exception) -> 
     """What to raise for a failure in an operator."""
     if isinstance(error, MXNetError):
         return MXNetError(f"{op.name}: {error}")
-    return MXNetError(f"{op.name}({_describe(tensors)}): {error}")
+    kind = OutOfBounds if isinstance(error, IndexError) else MXNetError
+    return kind(f"{op.name}({_describe(tensors)}): {error}")
 
 
 def _created_shape(op: Operator, params: Params) -> tuple:

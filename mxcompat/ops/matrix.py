@@ -7,6 +7,7 @@ from mxcompat.ops.dtypes import floating, free_inputs, in_type, unify
 from mxcompat.ops.registry import register
 from mxcompat.ops.schema import Bool, Enum, Float, Int, Optional, OptionalInts, Params, Shape
 from mxcompat.ops.shape import forward_rule, is_known, merge, normalize_axis, or_one, reshape_target, same_shape, size
+from mxcompat.scope import is_np_shape
 
 # -- reshaping ----------------------------------------------------------------------------------------------------------
 
@@ -199,6 +200,8 @@ def _blocks(params: Params, data: tuple, to_depth: bool) -> tuple[int, ...]:
     block = params.block_size
     if len(data) != 4:
         raise MXNetError(f"expected 4 axes (N, C, H, W), got {data}")
+    if 0 in data and not is_np_shape():
+        raise MXNetError(f"data has shape {data}: sizes must be positive")
     n, c, h, w = data
     if to_depth:
         if h % block or w % block or not h or not w:
@@ -234,8 +237,8 @@ def _tiled(params: Params, data: tuple) -> tuple[int, ...]:
     ndim = max(len(data), len(params.reps))
     shape = (1,) * (ndim - len(data)) + tuple(data)
     reps = (1,) * (ndim - len(params.reps)) + params.reps
-    if any(rep < 0 for rep in reps):
-        raise MXNetError(f"reps {params.reps} must not be negative")
+    if any(rep < (0 if is_np_shape() else 1) for rep in reps):
+        raise MXNetError(f"reps {params.reps} must be positive")
     return tuple(dim * rep if dim != -1 else -1 for dim, rep in zip(shape, reps))
 
 
