@@ -19,6 +19,7 @@ from mxcompat.migrate import CommandError
 
 #: command -> its module and what it does
 COMMANDS = {
+    "convert": ("mxcompat.migrate.convert", "a checkpoint as a PyTorch module, a pt2, ONNX or safetensors file, and back"),
     "check": ("mxcompat.check.command", "report what in scripts, notebooks and symbol files works here"),
     "doctor": ("mxcompat.tools.doctor", "show versions, devices and settings, and run a short self-test"),
     "inspect": ("mxcompat.tools.inspect_file", "show what a .params, .json, .rec, .idx or .states file holds"),

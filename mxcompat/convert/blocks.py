@@ -129,10 +129,10 @@ class _Search:
         for possible, length, starts in reversed(candidates):
             if possible * 2.0 <= worth:
                 break
-            for group in self._groups(starts, length):
-                value = self._worth(group)
-                if value > worth:
-                    found, worth = group, value
+            group = self._group(starts, length)
+            value = self._worth(group) if group else 0.0
+            if value > worth:
+                found, worth = group, value
         return found
 
     def _marks(self, start: int) -> list[tuple[int, int]]:
@@ -163,17 +163,19 @@ class _Search:
                 found.append((offset + 1, mark))
         return found
 
-    def _groups(self, starts: list[int], length: int) -> list[list[_Occurrence]]:
-        """Occurrences that do not overlap, agree in what is read from outside, and own their parameters."""
-        by_outputs: dict[tuple, list[_Occurrence]] = {}
+    def _group(self, starts: list[int], length: int) -> list[_Occurrence]:
+        """Occurrences that do not overlap and own their parameters; empty where they do not."""
+        group: list[_Occurrence] = []
         end = -1
         for start in starts:
             if start < end:
                 continue
-            occurrence = self._occurrence(start, length)
-            by_outputs.setdefault(tuple(occurrence.outputs), []).append(occurrence)
+            group.append(self._occurrence(start, length))
             end = start + length
-        return [group for group in by_outputs.values() if len(group) > 1 and self._is_sound(group)]
+        outputs = sorted({output for occurrence in group for output in occurrence.outputs})
+        for occurrence in group:  # one that does not use an output leaves it
+            occurrence.outputs = outputs
+        return group if len(group) > 1 and self._is_sound(group) else []
 
     def _occurrence(self, start: int, length: int) -> _Occurrence:
         steps = self.steps[start : start + length]
@@ -223,8 +225,10 @@ class _Search:
         """The lines that a class saves, less for ends and names that do not suggest one."""
         first = group[0]
         instances = list({o.identity(): o for o in group}.values()) if first.identity() else group
-        plain = [layer for layer in first.layers if layer.cls.startswith("nn.")]
-        lines = 0.6 * len(first.steps) + len(plain)
+        plain = [step for step in first.steps if step.layer is None or step.layer.cls.startswith("nn.")]
+        lines = sum(0.6 + (step.layer is not None) for step in plain)
+        if any(len(step.inputs) > 1 for step in plain):  # blocks side by side, and what joins them
+            lines += len(first.steps) - len(plain)
         saved = 0.6 * len(first.steps) * (len(group) - 1) + len(first.layers) * (len(instances) - 1) - 0.4 * len(group)
         parameters = arguments_of_layers([o.layers for o in instances], [o.steps for o in instances])
         worth = saved - 3 - 0.5 * len(parameters.names)
@@ -234,6 +238,8 @@ class _Search:
         _, prefixes, is_coherent = split_names([[layer.name for layer in o.layers] for o in instances])
         if is_coherent and len(first.layers) > 1:
             worth *= 2.0 if self._are_complete(prefixes, instances) else 0.5
+        elif first.layers and not is_coherent:
+            worth -= len(instances)  # each needs a line in the table of names
         worth *= 0.8 if _is_activation(first.steps[0]) else 1.0
         following = first.start + len(first.steps)
         if following < len(self.steps) and _is_activation(self.steps[following]):
@@ -315,7 +321,8 @@ def _local_names(first: _Occurrence, own_names: Sequence[str]) -> dict[int, str]
     names = {}
     for step in first.steps:
         operator = step.operator.removeprefix("elemwise_").removeprefix("broadcast_").strip("_").lower()
-        names[id(step)] = by_layer.get(id(step.layer)) or legal(operator.removesuffix("_scalar"), "value")
+        operator = {"slicechannel": "part", "activation": "active"}.get(operator, operator.removesuffix("_scalar"))
+        names[id(step)] = by_layer.get(id(step.layer)) or legal(operator, "value")
     return names
 
 

@@ -167,7 +167,7 @@ class _Writer:
         if not reads:
             self.names[value] = "_"
             return "_"
-        if step.count == 1 and set(reads) == {number + 1}:
+        if step.count == 1 and set(reads) == {number + 1} and number + 1 < len(self.lines):
             busy = {self.names[v] for v, places in self.last_read.items() if v in self.names and max(places) > number}
             busy |= set(self._kept_arguments(number))
             for name in ("x", "y", "z"):

@@ -13,6 +13,7 @@ def fixed_gamma(norm):
     """The layer with a scale that stays 1 and is not trained (fix_gamma of the symbol)."""
     nn.init.ones_(norm.weight)
     norm.weight.requires_grad_(False)
+    norm.has_fixed_gamma = True
     return norm
 '''
 

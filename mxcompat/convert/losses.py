@@ -82,18 +82,18 @@ def _size(shape: tuple[int, ...]) -> int:
     return product
 
 
-def _regression(call: Call, shown: str, function: str) -> Step:
+def _regression(call: Call, shown: str, function: str, factor: float = 1.0) -> Step:
     """A loss per sample: the sum over the batch of the mean over a sample's outputs."""
     data, label = call.shapes[0], call.shapes[1]
     target = "{1}" if data == label else "{a1}.reshape(" + ", ".join(map(str, (-1, *data[1:]))) + ")"
-    scale = call.params.grad_scale / max(_size(data[1:]), 1)
+    scale = factor * call.params.grad_scale / max(_size(data[1:]), 1)
     _loss(call, f'{function}({{0}}, {target}, reduction="sum")', call.inputs, scale)
     return _shown(call, shown)
 
 
 @emits("LinearRegressionOutput")
 def linear_regression(call: Call) -> Step:
-    return _regression(call, "{0}", "0.5 * F.mse_loss")
+    return _regression(call, "{0}", "F.mse_loss", 0.5)
 
 
 @emits("LogisticRegressionOutput")

@@ -24,7 +24,7 @@ class _Names:
     example: tuple[str, str] = ("", "")
 
 
-def loading_text(layers: Mapping[str, Layer], stored: Mapping[str, Variable]) -> str:
+def loading_text(layers: Mapping[str, Layer], stored: Mapping[str, Variable], fixes_gamma: bool) -> str:
     """Source of ``symbol_names``, ``load`` and ``save``; layers and free variables by their attribute in the network."""
     names = _Names()
     for attribute, layer in layers.items():
@@ -32,7 +32,7 @@ def loading_text(layers: Mapping[str, Layer], stored: Mapping[str, Variable]) ->
     for attribute, variable in stored.items():
         if attribute != variable.name:
             names.weights[attribute] = variable.name
-    sections = [*_tables(names), _symbol_names(names), _load_and_save(names)]
+    sections = [*_tables(names), _symbol_names(names), _load_and_save(names, fixes_gamma)]
     return "\n\n".join(section.rstrip("\n") + "\n" for section in sections)
 
 
@@ -127,7 +127,7 @@ def _symbol_names(names: _Names) -> str:
     return "\n".join([*lines, "    return names"])
 
 
-def _load_and_save(names: _Names) -> str:
+def _load_and_save(names: _Names, fixes_gamma: bool) -> str:
     if names.recurrent:
         copy = [
             "        for name, parts in symbol_names(model).items():",
@@ -144,6 +144,12 @@ def _load_and_save(names: _Names) -> str:
             "            tensor.copy_(weights[name])",
         ]
         made = "    weights = {name: tensor.detach().contiguous() for name, tensor in symbol_names(model).items()}"
+    if fixes_gamma:
+        copy += [
+            "        for layer in model.modules():",
+            '            if getattr(layer, "has_fixed_gamma", False):  # whatever the file says',
+            "                nn.init.ones_(layer.weight)",
+        ]
     lines = [
         "def load(model, path=WEIGHTS):",
         '    """The model, with the weights of a file that has them under the symbol\'s names."""',

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +16,10 @@ from mxcompat.convert.steps import Layer, Program, Source, Step, Variable, legal
 __all__ = ["source_text"]
 
 CLASS = "Net"
+_BATCH_NORM = (
+    "BatchNorm: momentum is the share of the new value in PyTorch, of the old one in MXNet. In training the running "
+    "variances take the unbiased variance of each batch, those of MXNet the biased one, (n - 1) / n of it."
+)
 
 
 @dataclass
@@ -48,21 +53,21 @@ def source_text(program: Program, checkpoint: Checkpoint, weights_file: str) -> 
 def _heading(program: Program, checkpoint: Checkpoint, weights_file: str) -> str:
     shapes = ", ".join(f"{v.name} {tuple(v.shape)}" for v in (*program.inputs, *program.labels))
     lines = [f'"""{checkpoint.name}, converted from an MXNet symbol by mxcompat.', ""]
-    lines += [f"Comments give the shapes for {shapes}." if shapes else "It has no inputs."]
+    lines += _prose(f"Comments give the shapes for {shapes}." if shapes else "It has no inputs.")
     if any(layer.cls.startswith("nn.BatchNorm") for layer in _layers(program.steps)):
-        lines += [
-            "",
-            "BatchNorm: momentum is the share of the new value here, 1 - momentum there; running variances average the",
-            "unbiased variance of a batch here, the biased one there (n / (n - 1) times less), in training only.",
-        ]
-    for note in program.notes:
-        lines += ["", note]
+        lines += ["", *_prose(_BATCH_NORM)]
+    for note in dict.fromkeys(program.notes):
+        lines += ["", *_prose(note)]
     lines += ['"""', ""]
     lines += sorted(statement for statement in program.imports if statement)
     lines += ["from pathlib import Path", "", "import torch", "import torch.nn.functional as F", "from safetensors import safe_open"]
     lines += ["from safetensors.torch import load_file, save_file", "from torch import nn", ""]
     lines += [f'WEIGHTS = Path(__file__).with_name("{weights_file}")']
     return "\n".join(lines)
+
+
+def _prose(text: str) -> list[str]:
+    return textwrap.wrap(text, 108, break_long_words=False)
 
 
 def _layers(steps: Iterable[Step]) -> list[Layer]:
@@ -248,7 +253,7 @@ class _Module:
         total: Step | None = None
         steps = [*parts.loss, *program.losses]
         if len(program.losses) > 1:
-            text = " + ".join(f"{{a{i}}}" for i in range(len(program.losses)))
+            text = " + ".join(f"{{{i}}}" for i in range(len(program.losses)))
             total = Step("total", "add", text, [(loss, 0) for loss in program.losses])
             steps.append(total)
         body = body_lines(steps, [(total or program.losses[0], 0)], frame)
@@ -256,7 +261,8 @@ class _Module:
 
     def loading(self) -> str:
         layers = {self.attributes[id(layer)]: layer for layer in self.layers}
-        return loading_text(layers, {self.attributes[id(variable)]: variable for variable in self.stored})
+        stored = {self.attributes[id(variable)]: variable for variable in self.stored}
+        return loading_text(layers, stored, "fixed_gamma" in self.program.helpers)
 
 
 def _indented(lines: Iterable[str], by: int) -> list[str]:

@@ -1,0 +1,96 @@
+"""``mxcompat convert``: a checkpoint as a PyTorch module, a torch.export, ONNX or safetensors file, or back."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+
+from mxcompat.convert import ConversionError
+from mxcompat.migrate import CommandError
+
+__all__ = ["configure", "main"]
+
+FORMS = ("module", "pt2", "onnx", "safetensors", "params")
+
+EPILOG = """\
+what --to makes:
+  module       OUT.py, an nn.Module as a person would write it, that needs torch and safetensors alone and can be trained
+               (its loss function is in it), and OUT.safetensors, its weights under the symbol's names
+  pt2          OUT.pt2 for torch.export.load, for the given shapes
+  onnx         OUT.onnx by torch.onnx (needs mxcompat[onnx]), for the given shapes
+  safetensors  OUT.safetensors: the arrays under their names, the symbol's JSON in the metadata
+  params       the way back: PREFIX is a .safetensors file; OUT-symbol.json and OUT-EPOCH.params, which MXNet loads
+
+Every result is compared with what mxcompat computes on inputs drawn from --seed: for each output the largest absolute and
+relative difference and the cosine. Only what agrees is written.
+
+exit codes: 0 written, 2 the input is wrong or an operator cannot be converted, 3 the numbers are out of tolerance
+
+example:
+  mxcompat convert resnet-50 0 --to module --shape data=1,3,224,224 -o resnet50.py"""
+
+
+def _shape(text: str) -> tuple[str, tuple[int, ...]]:
+    name, equals, sizes = text.partition("=")
+    try:
+        shape = tuple(int(size) for size in sizes.strip("()").split(",") if size.strip())
+    except ValueError:
+        shape = ()
+    if not (name and equals and shape) or min(shape) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected NAME=SIZE,SIZE,… such as data=1,3,224,224")
+    return name, shape
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``mxcompat convert``."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = EPILOG
+    parser.add_argument("prefix", metavar="PREFIX", help="of PREFIX-symbol.json and PREFIX-EPOCH.params")
+    parser.add_argument("epoch", metavar="EPOCH", type=int, nargs="?", default=0, help="of the parameter file (0)")
+    parser.add_argument("--to", required=True, choices=FORMS, help="what to make")
+    parser.add_argument(
+        "--shape", metavar="NAME=SIZE,…", type=_shape, nargs="+", action="extend", default=[], help="of each input"
+    )
+    parser.add_argument("-o", "--out", metavar="OUT", required=True, help="where to write it")
+    parser.add_argument("--seed", type=int, default=0, help="of the inputs to compare on (0)")
+    parser.add_argument("--tolerance", type=float, default=1e-4, help="times an output's largest value (1e-4)")
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="of the report")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Convert, report; 0, or 3 where the numbers are out of tolerance."""
+    from mxcompat.convert import checkpoint, exports
+
+    try:
+        if args.to == "params":
+            result = exports.to_params(args.prefix, args.epoch, args.out)
+        else:
+            if not args.shape:
+                raise CommandError("--shape is missing: give the shape of each input, such as --shape data=1,3,224,224")
+            found = checkpoint.load(args.prefix, args.epoch, dict(args.shape))
+            result = exports.convert(found, args.to, args.out, args.seed, args.tolerance)
+    except exports.OutOfTolerance as error:
+        _report(args, error.differences, [], [], str(error))
+        return 3
+    except ConversionError as error:
+        raise CommandError(str(error)) from error
+    _report(args, result.differences, result.files, result.notes, "")
+    return 0
+
+
+def _report(args: argparse.Namespace, differences: list, files: list[str], notes: list[str], error: str) -> None:
+    if args.format == "json":
+        outputs = [difference.as_dict() for difference in differences]
+        print(json.dumps({"files": files, "outputs": outputs, "notes": notes, "error": error}))
+        return
+    if args.to == "params":
+        differences = [difference for difference in differences if not difference.agrees]
+    for difference in differences:
+        print(difference.text())
+    for note in notes:
+        print(f"note: {note}")
+    if error:
+        print(f"mxcompat convert: {error}", file=sys.stderr)
+    for file in files:
+        print(f"wrote {file}")
