@@ -4,14 +4,30 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from mxcompat.base import MXNetError
 from mxcompat.formats import symbol_json
 from mxcompat.ops import registry
+from mxcompat.ops.schema import Params
 from mxcompat.scope import is_np_shape
 from mxcompat.symbol.node import Entry, Node, is_user_attribute, topological
 from mxcompat.symbol.subgraph import Subgraph
+
+#: operator -> outputs that the original counts, those for its own use included
+_INTERNAL_OUTPUTS: dict[str, int | Callable[[Params], int]] = {
+    "CTCLoss": 2,
+    "GroupNorm": 3,
+    "InstanceNorm": 3,
+    "L2Normalization": 2,
+    "LRN": 2,
+    "LayerNorm": 3,
+    "Pooling": lambda params: 2 if params.pool_type == "max" and params.layout is None else 1,
+    "_linalg_det": 3,
+    "_linalg_slogdet": 4,
+    "sort": 2,
+    "topk": lambda params: 2 if params.ret_typ == "value" else 1,
+}
 
 
 def to_json(heads: Sequence[Entry]) -> str:
@@ -35,7 +51,16 @@ def _graph_data(heads: Sequence[Entry]) -> symbol_json.GraphData:
         for node in order
     ]
     edges = [(place[id(node)], index, 0) for node, index in heads]
-    return symbol_json.GraphData(nodes, edges, node_outputs=[node.num_outputs() for node in order])
+    return symbol_json.GraphData(nodes, edges, node_outputs=[_counted_outputs(node) for node in order])
+
+
+def _counted_outputs(node: Node) -> int:
+    """How many outputs files count: some operators of the original have more, for their own use, than those here."""
+    count = node.num_outputs()
+    if node.op is None or node.op.name not in _INTERNAL_OUTPUTS:
+        return count
+    counted = _INTERNAL_OUTPUTS[node.op.name]
+    return max(count, counted if isinstance(counted, int) else counted(node.params))
 
 
 def from_file(path: str | os.PathLike) -> list[Entry]:
