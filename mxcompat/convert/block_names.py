@@ -26,7 +26,7 @@ def class_name(steps: Sequence[Step], inputs: Sequence[Source]) -> str:
         return "RecurrentStep"
     if "Concat" in operators:
         return "Branches"
-    if adds and any(step.layer is not None for step in steps):
+    if adds and any(step.layer is not None and "Conv" in step.layer.cls for step in steps):
         given = {(id(p), i) for p, i in inputs}
         is_identity = any((id(p), i) in given for step in adds for p, i in step.inputs)
         return "Residual" if is_identity else "ResidualProjection"

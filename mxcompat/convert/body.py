@@ -16,6 +16,8 @@ from mxcompat.convert.steps import Source, Step, Variable, legal, number_text, u
 __all__ = ["Frame", "body_lines", "wrapped"]
 
 WIDTH, NESTED_WIDTH, DEPTH = 108, 84, 4
+#: the names of several outputs, when longer, are a tuple's name and numbers
+UNPACKED_WIDTH = 50
 #: layers that begin a line of their own
 _HEAVY = ("nn.Conv", "nn.Linear", "nn.LSTM", "nn.GRU", "nn.RNN")
 _SLOT = re.compile(r"\{(a?)(\d+)\}")
@@ -158,6 +160,11 @@ class _Writer:
     def _target(self, step: Step, number: int) -> str:
         if step.count == 1:
             return self._named(step, 0, number)
+        stem = self.frame.names.get(id(step)) or legal(step.name, "value")
+        if not step.pattern and step.count * (len(stem) + 4) > UNPACKED_WIDTH:
+            name = unique(stem, self.taken)
+            self.names.update(((id(step), index), f"{name}[{index}]") for index in range(step.count))
+            return name
         names = [self._named(step, index, number) for index in range(step.count)]
         return step.pattern.format(*names) if step.pattern else ", ".join(names)
 

@@ -32,8 +32,8 @@ __all__ = ["lifted"]
 _MODULES = {
     id(torch): ("torch", ""),
     id(torch.nn.functional): ("F", ""),
-    id(np): ("np", "import numpy as np"),
-    id(math): ("math", "import math"),
+    id(np): ("np", "numpy"),
+    id(math): ("math", "math"),
 }
 
 _SUPPRESSION = '''\
@@ -158,7 +158,8 @@ class _Lifter:
         node = _definitions(module).get(name)
         if node is None:
             raise self.call.refuse(f"the operator cannot be converted: {module.__name__}.{name} has no plain definition")
-        own = self.names[key] = unique(name.strip("_") or name, set(self.names.values()) | set(self.helpers))
+        taken = set(self.names.values()) | set(self.helpers) | _all_local_names(module)
+        own = self.names[key] = unique(name.strip("_"), taken) if name.strip("_") not in taken else unique(name, taken)
         text = self._copied(module, node, name, own)
         self.helpers[own] = text
         return own
@@ -280,8 +281,14 @@ def _last_argument(function: ast.FunctionDef) -> tuple[int, int]:
     return max(ends) if ends else (function.lineno, function.col_offset + len(f"def {function.name}("))  # type: ignore[return-value,type-var]
 
 
-def _local_names(node: ast.stmt) -> set[str]:
-    """Names that are arguments or assigned somewhere inside."""
+@functools.cache
+def _all_local_names(module: ModuleType) -> frozenset[str]:
+    """Arguments and variables of all functions of a module: a definition of such a name would be hidden there."""
+    return frozenset().union(*(_local_names(node, True) for node in _definitions(module).values()))
+
+
+def _local_names(node: ast.stmt, without_own: bool = False) -> set[str]:
+    """Names that are arguments or assigned somewhere inside, that of a constant itself among them."""
     names: set[str] = set()
     for part in ast.walk(node):
         if isinstance(part, ast.arg):
@@ -292,7 +299,8 @@ def _local_names(node: ast.stmt) -> set[str]:
             names.add(part.name)
     if isinstance(node, (ast.Assign, ast.AnnAssign)):
         target = node.targets[0] if isinstance(node, ast.Assign) else node.target
-        names.add(target.id)  # type: ignore[attr-defined]
+        assert isinstance(target, ast.Name)
+        (names.discard if without_own else names.add)(target.id)
     return names
 
 

@@ -129,7 +129,7 @@ class Translator:
             legal(self.checkpoint.name, "net"),
             self.checkpoint.by_role("input"),
             self.checkpoint.by_role("label"),
-            self.steps,
+            self._creation_first(),
             heads,
             names,
             self.losses,
@@ -137,6 +137,10 @@ class Translator:
             self.imports,
             self.notes,
         )
+
+    def _creation_first(self) -> list[Step]:
+        """The steps, those that depend on no value first: begin states stand between the layers otherwise."""
+        return sorted(self.steps, key=lambda step: bool(step.inputs))
 
     def _add(self, node: Node) -> None:
         from mxcompat.convert.lift import lifted

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -40,17 +41,17 @@ def source_text(program: Program, checkpoint: Checkpoint, weights_file: str) -> 
     trunk, blocks = find_blocks(parts.trunk, outside)
     module = _Module(program, checkpoint, parts, trunk, blocks)
     sections = [
-        _heading(program, checkpoint, weights_file),
         *program.helpers.values(),
         *(module.block_class(block) for block in blocks),
         module.network(),
         module.loss_function(),
         module.loading(),
     ]
-    return "\n\n".join(section.rstrip("\n") + "\n" for section in sections if section)
+    text = "\n\n".join(section.rstrip("\n") + "\n" for section in sections if section)
+    return f"{_heading(program, checkpoint, weights_file, text)}\n\n\n{text}"
 
 
-def _heading(program: Program, checkpoint: Checkpoint, weights_file: str) -> str:
+def _heading(program: Program, checkpoint: Checkpoint, weights_file: str, text: str) -> str:
     shapes = ", ".join(f"{v.name} {tuple(v.shape)}" for v in (*program.inputs, *program.labels))
     lines = [f'"""{checkpoint.name}, converted from an MXNet symbol by mxcompat.', ""]
     lines += _prose(f"Comments give the shapes for {shapes}." if shapes else "It has no inputs.")
@@ -59,8 +60,10 @@ def _heading(program: Program, checkpoint: Checkpoint, weights_file: str) -> str
     for note in dict.fromkeys(program.notes):
         lines += ["", *_prose(note)]
     lines += ['"""', ""]
-    lines += sorted(statement for statement in program.imports if statement)
-    lines += ["from pathlib import Path", "", "import torch", "import torch.nn.functional as F", "from safetensors import safe_open"]
+    lines += sorted(f"import {name}" for name in program.imports if name == "math")
+    lines += ["from pathlib import Path", "", *(["import numpy as np"] if "numpy" in program.imports else []), "import torch"]
+    lines += ["import torch.nn.functional as F"] if re.search(r"\bF\.", text) else []
+    lines += ["from safetensors import safe_open"]
     lines += ["from safetensors.torch import load_file, save_file", "from torch import nn", ""]
     lines += [f'WEIGHTS = Path(__file__).with_name("{weights_file}")']
     return "\n".join(lines)
@@ -146,13 +149,14 @@ class _Module:
     def block_class(self, block: Block) -> str:
         text = ", ".join(["self", *block.parameters])
         lines = [f"class {block.cls}(nn.Module):", f'    """{block.doc}"""', ""]
-        lines += [f"    def __init__({text}):"]
-        lines += ["        super().__init__()"]
+        if block.layers or block.stored or block.parameters:
+            lines += [f"    def __init__({text}):", "        super().__init__()"]
         lines += [f"        self.{name} = {name}" for name in block.kept]
         for layer in block.layers:
             lines += _indented(_constructor(f"self.{block.attributes[id(layer)]}", layer, block.arguments_of(layer)), 8)
         lines += [f"        self.{block.attributes[id(v)]} = {_empty(v)}" for v in block.stored]
-        lines += ["", f"    def forward({', '.join(['self', *block.input_names])}):"]
+        lines += [""] if lines[-1] else []
+        lines += [f"    def forward({', '.join(['self', *block.input_names])}):"]
         frame = Frame("self", block.input_map(), block.attributes, block.number_texts(), block.local_names)
         return "\n".join(lines + _indented(body_lines(block.steps, block.outputs, frame), 8)) + "\n"
 
