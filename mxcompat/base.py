@@ -36,9 +36,26 @@ def _make_error(*args: Any) -> MXNetError:
 MXNetError.__module__ = "mxnet.base"
 
 
-def mark_callback_error(error: BaseException) -> None:
-    """Note that the user's own code raised this inside an operator."""
+def mark_callback_error(error: BaseException) -> BaseException:
+    """Note that the user's own code raised this inside an operator; what to raise in its place.
+
+    That is the error with its text, attributes and traceback, of a class that is its own and ``MXNetError``: programs
+    catch the errors of their callbacks under either.
+    """
+    if isinstance(error, Exception) and not isinstance(error, MXNetError):
+        try:
+            kind = type(type(error).__name__, (type(error), MXNetError), {"__module__": type(error).__module__})
+            both = kind.__new__(kind, *error.args)
+            both.args = error.args
+            both.__dict__.update(error.__dict__)
+        except TypeError:  # a class that does not go together with MXNetError
+            both = error
+        else:
+            both.__cause__, both.__context__ = error.__cause__, error.__context__
+            both.__suppress_context__ = error.__suppress_context__
+        error = both.with_traceback(error.__traceback__)
     error.mx_callback = True  # type: ignore[attr-defined]
+    return error
 
 
 def is_callback_error(error: BaseException) -> bool:

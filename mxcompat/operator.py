@@ -18,7 +18,7 @@ import torch
 
 from mxcompat import dtype as table
 from mxcompat import symbol
-from mxcompat.base import MXNetError, mark_callback_error
+from mxcompat.base import MXNetError, is_callback_error, mark_callback_error
 from mxcompat.context import Context
 from mxcompat.ndarray.ndarray import NDArray, _wrap
 from mxcompat.ops import custom, registry
@@ -154,8 +154,10 @@ class _user_code:  # noqa: N801 - a scope
         STATE.recording, STATE.training = self._before
         if self._watched is not None:
             self._watched.__exit__(None, None, None)
-        if error is not None:
-            mark_callback_error(error)
+        if error is not None and not is_callback_error(error):
+            marked = mark_callback_error(error)
+            if marked is not error:
+                raise marked
 
 
 class _Operation:

@@ -158,6 +158,5 @@ def dropout(
         return data, data.new_ones(()).expand(shape)
     keep = 1 - p
     mask = torch.bernoulli(data.new_empty(shape), keep)
-    if p < 1:  # Compat: the original yields nan for p = 1, this zero
-        mask = mask / keep
+    mask = mask / keep  # Compat: nan for p = 1, as the original's 0 / 0
     return data * mask, mask
