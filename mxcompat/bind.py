@@ -304,7 +304,9 @@ class _Allocator:
         return array is not None and array.shape == self.shapes[id(node)][0] and array._like.dtype is dtype
 
     def _shared(self, node: Node, where: str) -> NDArray | None:
-        if self.shared_exec is None or node.name not in self.shared_names and where != "aux_dict":
+        if self.shared_exec is None or self.buffer is None:
+            return None  # Compat: without a shared buffer nothing is shared
+        if node.name not in self.shared_names and where != "aux_dict":
             return None
         array = getattr(self.shared_exec, where).get(node.name)
         if array is not None and not self._fits(node, array):
@@ -318,23 +320,26 @@ class _Allocator:
             return shared if shared is not None else self._new(node, stype)
         if self.buffer is None or stype != "default":
             return self._new(node, stype)
-        return self._from_buffer(node)
+        return self._from_buffer(node, node.name)
 
-    def _from_buffer(self, node: Node) -> NDArray:
+    def _from_buffer(self, node: Node, name: str) -> NDArray:
         """A part of the buffer's array of that name; a larger array takes its place where it is too small."""
         assert self.buffer is not None
         shape, dtype = self.shapes[id(node)][0], self.types[id(node)][0] or torch.float32
-        held = self.buffer.get(node.name)
+        held = self.buffer.get(name)
         if held is None or held._data.dtype is not dtype or held.size < size(shape):
-            held = self.buffer[node.name] = self._new(node)
+            held = self.buffer[name] = self._new(node)
         _share(held._data)
         if held.shape == shape:
             return held
         return _wrap(held._data.view(-1)[: size(shape)].view(shape), held.context)
 
     def gradient(self, node: Node) -> NDArray:
+        stype = self.gradient_stypes.get(id(node), "default")
+        if self.buffer is not None and node.name not in self.shared_names and stype == "default":
+            return self._from_buffer(node, f"grad of {node.name}")
         shared = self._shared(node, "grad_dict")
-        return shared if shared is not None else self._new(node, self.gradient_stypes.get(id(node), "default"))
+        return shared if shared is not None else self._new(node, stype)
 
     def auxiliary(self, node: Node) -> NDArray:
         shared = self._shared(node, "aux_dict")
