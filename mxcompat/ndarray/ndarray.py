@@ -361,6 +361,13 @@ class NDArray(NDArrayBase):
     # -- reading and writing parts ------------------------------------------------------------------------------
 
     def __getitem__(self, key: Any) -> NDArray:
+        if type(key) is slice and key.step is None and self._tape is None and self._writable:
+            data = self._data  # rows of an array: the most common key, without the general way's bookkeeping
+            if data.ndim:
+                start, stop, _ = key.indices(data.shape[0])
+                if start < stop:
+                    _share(data)
+                    return _wrap(data.narrow(0, start, stop - start), self._ctx)
         if isinstance(key, str) or (isinstance(key, NDArray) and key.ndim == 0 and key.size == 0):
             raise ValueError(f"NDArray does not support slicing with key {key} of type {type(key)}.")
         if indexing.is_basic(key):
