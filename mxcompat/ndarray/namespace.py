@@ -21,7 +21,9 @@ def make_function(op: Operator, name: str, module: str) -> Callable:
             inputs: Any = args
             params: dict[str, Any] = {}
         else:
+            args, behind = faces.split_tail(op, args, faces.ARRAY_TAIL)
             inputs, params = _bind(op, args, kwargs)
+            out = behind.get("out", out)
         for position, value in enumerate(inputs):
             if not isinstance(value, NDArray):
                 label = op.inputs[min(position, len(op.inputs) - 1)]

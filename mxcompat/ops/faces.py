@@ -18,6 +18,9 @@ PREFIXES = {
 }
 SUBMODULES = ("op", "_internal", "contrib", "linalg", "sparse", "image", "random")
 
+#: what follows inputs and parameters in the functions of mx.nd, and in those of mx.sym
+ARRAY_TAIL, SYMBOL_TAIL = ("out", "name"), ("name", "attr", "out")
+
 #: methods of NDArray and Symbol that only pass the object on as the first input
 METHODS = """abs arccos arccosh arcsin arcsinh arctan arctanh argmax argmax_channel argmin argsort broadcast_axes cbrt ceil
 clip cos cosh degrees depth_to_space exp expm1 fix flip floor log log10 log1p log2 log_softmax max mean min nanprod nansum
@@ -36,15 +39,13 @@ def place(name: str) -> tuple[str, str]:
 
 def signature(op: Operator, symbolic: bool) -> inspect.Signature:
     """The signature as the original's generated functions show it."""
-    keyword = inspect.Parameter.KEYWORD_ONLY
     if op.variadic is not None:
         first = [inspect.Parameter("data", inspect.Parameter.VAR_POSITIONAL)]
         return inspect.Signature([*first, inspect.Parameter("kwargs", inspect.Parameter.VAR_KEYWORD)])
     either = inspect.Parameter.POSITIONAL_OR_KEYWORD
     entries = [inspect.Parameter(name, either, default=None) for name in op.inputs]
     entries += [inspect.Parameter(name, either, default=_Null) for name in op.params if name.isidentifier()]
-    tail = ("name", "attr", "out") if symbolic else ("out", "name")
-    entries += [inspect.Parameter(name, keyword, default=None) for name in tail]
+    entries += [inspect.Parameter(name, either, default=None) for name in (SYMBOL_TAIL if symbolic else ARRAY_TAIL)]
     return inspect.Signature([*entries, inspect.Parameter("kwargs", inspect.Parameter.VAR_KEYWORD)])
 
 
@@ -76,6 +77,19 @@ def refusal(name: str) -> Callable:
     return function
 
 
+def split_tail(op: Operator, args: tuple, tail: Sequence[str]) -> tuple[tuple, dict[str, Any]]:
+    """Positional arguments without those behind the parameters, and these by the names in ``tail``.
+
+    ``TypeError`` for more than there are names.
+    """
+    count = len(op.inputs) + len(op.params)
+    if op.variadic is not None or len(args) <= count:
+        return args, {}
+    if len(args) > count + len(tail):
+        raise TypeError(f"{op.name}() takes at most {count + len(tail)} positional arguments, {len(args)} given")
+    return args[:count], dict(zip(tail, args[count:]))
+
+
 def split_arguments(
     op: Operator, args: Sequence[Any], kwargs: dict[str, Any]
 ) -> tuple[list, dict[str, Any], dict[str, Any]]:
@@ -94,10 +108,7 @@ def split_arguments(
     named = {name: kwargs.pop(name) for name in op.inputs if name in kwargs}
     params = {}
     if len(args) > count:
-        names = list(op.params)
-        if len(args) - count > len(names):
-            raise TypeError(f"{op.name}() takes at most {count + len(names)} positional arguments, {len(args)} given")
-        params = {name: value for name, value in zip(names, args[count:]) if value is not _Null}
+        params = {name: value for name, value in zip(op.params, args[count:]) if value is not _Null}
     for name in op.inputs[: len(inputs)]:
         if name in named and named[name] is not None:
             raise TypeError(f"{op.name}() got multiple values for argument {name!r}")

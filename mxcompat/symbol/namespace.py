@@ -20,6 +20,10 @@ def make_function(op: Operator, name: str, module: str) -> Callable:
 
     def function(*args: Any, name: str | None = None, attr: dict[str, str] | None = None, **kwargs: Any) -> Symbol:
         kwargs.pop("out", None)
+        args, behind = faces.split_tail(op, args, faces.SYMBOL_TAIL)
+        name, attr = behind.get("name", name), behind.get("attr", attr)
+        if isinstance(name, Symbol):  # a second input to an operator of one
+            bool(name)
         inputs, named, params = faces.split_arguments(op, args, kwargs)
         named = {key: value for key, value in named.items() if value is not None}
         if op.variadic is not None:

@@ -353,3 +353,12 @@ def test_advanced_keys_with_numbers_and_steps_back_are_numpys(key: Any) -> None:
     array[key] = fill
     values[key] = fill
     assert array.asnumpy().tolist() == values.tolist()
+
+
+def test_out_and_name_may_follow_the_parameters_by_position() -> None:
+    out = nd.zeros((2,))
+    assert nd.exp(nd.zeros((2,)), out) is out
+    assert nd.clip(nd.ones((2,)), 0, 0.5, out, "name") is out
+    assert out.asnumpy().tolist() == [0.5, 0.5]
+    with pytest.raises(TypeError, match="at most 3 positional"):
+        nd.exp(out, out, "name", 1)

@@ -295,3 +295,25 @@ def test_deep_graphs_do_not_recurse() -> None:
 )
 def test_methods_that_are_operators(make: Callable, shape: tuple) -> None:
     assert make(mx.sym.Variable("x")).infer_shape(x=(2, 3))[1] == [shape]
+
+
+def test_name_and_attributes_may_follow_the_parameters_by_position() -> None:
+    assert sym.clip(V("a"), 0, 1, "c").name == "c"
+    assert sym.exp(V("a"), "e", {"__x__": "1"}).list_attr() == {"__x__": "1"}
+    assert sym.FullyConnected(V("a"), None, None, 5, False, True, "f").list_arguments() == ["a", "f_weight", "f_bias"]
+    with pytest.raises(mx.base.NotImplementedForSymbol):
+        sym.exp(V("a"), V("b"))
+
+
+def test_composition_in_place_and_the_operator_alone() -> None:
+    net = sym.FullyConnected(name="fc", num_hidden=10)
+    net._compose(fc_data=sym.exp(V("q")), name="composed")
+    assert net.name == "composed"
+    assert net.list_arguments() == ["q", "fc_weight", "fc_bias"]
+    alone = sym.FullyConnected(V("x"), num_hidden=3)._gen_atomic_symbol()
+    assert alone.attr("num_hidden") == "3"
+    assert "x" not in alone.list_arguments()
+    assert net.optimize_for("any", args={}, shape_dict={}) is net
+    assert net.get_backend_symbol("any") is net
+    with pytest.raises(MXNetError, match="mx.np"):
+        net.as_np_ndarray()
