@@ -4,6 +4,7 @@ import torch
 
 from mxcompat.base import MXNetError
 from mxcompat.ops.dtypes import FLOATS, NAME_BY_TORCH, fixed_output, floating, same_type
+from mxcompat.ops.interpolation import LINEAR_EXACT, METHODS, NEAREST, resized
 from mxcompat.ops.registry import register
 from mxcompat.ops.schema import Bool, Floats, Int, Params, Shape
 from mxcompat.ops.shape import forward_rule, merge, same_shape
@@ -119,61 +120,20 @@ def _resized(params: Params, height: int, width: int) -> tuple[int, int]:
 def _resize_shape(params: Params, data: tuple) -> tuple:
     if len(data) not in (3, 4):
         raise MXNetError(f"data has shape {data}, expected (H, W, C) or (N, H, W, C)")
-    if params.interp not in (0, 1):
-        raise MXNetError(f"interp={params.interp}: expected 0 (nearest) or 1 (bilinear)")
+    if not NEAREST <= params.interp <= LINEAR_EXACT:
+        raise MXNetError(f"interp={params.interp}: expected {METHODS}")
     return (*data[:-3], *_resized(params, *data[-3:-1]), data[-1])
 
 
 def _resize_type(params: Params, ins: list, outs: list) -> tuple[list, list]:
     ins, outs = same_type(params, ins, outs)
-    smooth = (torch.uint8, torch.float32, torch.float64)
-    if ins[0] is torch.float16 or (params.interp == 1 and ins[0] not in (None, *smooth)):
-        raise MXNetError(f"data has type {NAME_BY_TORCH[ins[0]]}, expected uint8, float32 or float64")
+    allowed = [torch.uint8, torch.float32, torch.float64, *[torch.int32] * (params.interp in (NEAREST, LINEAR_EXACT))]
+    if ins[0] not in (None, *allowed):
+        raise MXNetError(
+            f"data has type {NAME_BY_TORCH[ins[0]]}, expected one of {[NAME_BY_TORCH[t] for t in allowed]} "
+            f"with interp={params.interp}"
+        )
     return ins, outs
-
-
-def _between(size: int, new_size: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    """For each new line the old one before it, and how far behind that it lies (float32, as OpenCV computes it)."""
-    place = (torch.arange(new_size, dtype=torch.float64, device=device) + 0.5) * (size / new_size) - 0.5
-    place = place.to(torch.float32)
-    before = torch.floor(place)
-    return before.to(torch.int64), place - before
-
-
-def _bilinear(data: torch.Tensor, height: int, width: int) -> torch.Tensor:
-    """OpenCV's bilinear interpolation of (…, H, W, C); of uint8 in its fixed-point arithmetic."""
-    rows, columns = data.shape[-3:-1]
-    if rows == 2 * height and columns == 2 * width:  # the mean of four
-        wide = data.to(torch.int32) if data.dtype is torch.uint8 else data
-        total = sum(wide[..., i::2, j::2, :] for i in (0, 1) for j in (0, 1))
-        return ((total + 2) >> 2).to(torch.uint8) if data.dtype is torch.uint8 else total * 0.25
-    left, right_share = _between(columns, width, data.device)
-    right_share = torch.where((left < 0) | (left >= columns - 1), 0, right_share)
-    left = left.clamp(0, columns - 1)
-    top, lower_share = _between(rows, height, data.device)
-    lines = (top.clamp(0, rows - 1), (top + 1).clamp(0, rows - 1))
-    whole = data.dtype is torch.uint8
-
-    def weights(share, shape):
-        pair = (1 - share, share)
-        return [
-            torch.round(w * 2048).to(torch.int32).view(shape) if whole else w.to(data.dtype).view(shape) for w in pair
-        ]
-
-    across, down = weights(right_share, (-1, 1)), weights(lower_share, (-1, 1, 1))
-    wide = data.to(torch.int32) if whole else data
-    narrow = wide.index_select(-2, left) * across[0]
-    narrow = narrow + wide.index_select(-2, (left + 1).clamp(max=columns - 1)) * across[1]
-    upper, lower = (narrow.index_select(-3, line) for line in lines)
-    if not whole:
-        return upper * down[0] + lower * down[1]
-    total = (((upper >> 4) * down[0]) >> 16) + (((lower >> 4) * down[1]) >> 16)
-    return ((total + 2) >> 2).clamp(0, 255).to(torch.uint8)
-
-
-def _nearest(size: int, new_size: int, device: torch.device) -> torch.Tensor:
-    places = torch.floor(torch.arange(new_size, dtype=torch.float64, device=device) * (1 / (new_size / size)))
-    return places.to(torch.int64).clamp(max=size - 1)
 
 
 @register(
@@ -184,17 +144,13 @@ def _nearest(size: int, new_size: int, device: torch.device) -> torch.Tensor:
     may_view=True,
 )
 def image_resize(data, *, size: Shape = (), keep_ratio: Bool = False, interp: Int = 1):
-    """Another size, interpolated as OpenCV does: bilinearly (``interp`` 1) or from the nearest pixel (0).
+    """Another size, interpolated as OpenCV does: ``interp`` 0 from the nearest pixel, 1 bilinearly, 2 cubically, 3 by
+    common area, 4 by Lanczos' kernel, 5 bilinearly with exact weights.
 
     data (H, W, C) or (N, H, W, C); ``size`` is (width, height), or one number for both sides, or with ``keep_ratio`` for
-    the shorter side. It has no gradient.
+    the shorter side. It has no gradient. uint8, float32, float64, and int32 with 0 and 5.
     """
     data = data.detach()
     rows, columns = data.shape[-3:-1]
     height, width = _resized(Params(size=size, keep_ratio=keep_ratio), rows, columns)
-    if (height, width) == (rows, columns):
-        return data
-    if interp == 1:
-        return _bilinear(data, height, width)
-    picked = data.index_select(-3, _nearest(rows, height, data.device))
-    return picked.index_select(-2, _nearest(columns, width, data.device))
+    return data if (height, width) == (rows, columns) else resized(data, height, width, interp)

@@ -34,6 +34,27 @@ ROWS = [
         Row("image.resize", {"data": data}, {"size": (3, 2)}, grad=False, dtype=dtype, compile=dtype == "uint8")
         for dtype, data in (("uint8", ints((4, 6, 3), 0, 256)), ("float32", (4, 6, 3)), ("float64", (4, 6, 1)))
     ],
+    *[
+        Row("image.resize", {"data": data}, {"size": size, "interp": interp}, grad=False, exact=True, dtype=dtype)
+        for interp in (2, 3, 4, 5)
+        for dtype, data in (("uint8", ints((14, 18, 3), 0, 256)), ("float32", (14, 18, 3)), ("float64", (14, 18, 2)))
+        for size in ((10, 8), (23, 19), (7, 30), (9, 7))
+    ],
+    *[
+        Row(
+            "image.resize",
+            {"data": ints((2, 9, 12, channels), 0, 256)},
+            {"size": (4, 3), "interp": interp},
+            grad=False,
+            exact=True,
+            dtype="uint8",
+            compile=channels == 3,
+        )
+        for interp in (2, 3, 4)
+        for channels in (2, 3)
+    ],
+    Row("image.resize", {"data": ints((8, 10, 2), 0, 256)}, {"size": (5, 4)}, grad=False, exact=True, dtype="uint8"),
+    Row("image.resize", {"data": ints((7, 9, 3), 0, 99)}, {"size": (20, 4), "interp": 5}, grad=False, dtype="int32"),
     Row("image.resize", {"data": (6, 4, 1)}, {"size": 3, "keep_ratio": True}, grad=False),
     Row("image.resize", {"data": (6, 4, 1)}, {"size": (4, 6)}, grad=False, exact=True),
     Row("image.resize", {"data": ints((7, 9, 3), 0, 256)}, {"size": 5, "interp": 0}, grad=False, dtype="int32"),
@@ -41,6 +62,8 @@ ROWS = [
     Bad("image.resize", {"data": (7, 9, 3)}, {"size": (1, 2, 3)}),
     Bad("image.resize", {"data": (7, 9)}, {"size": 3}),
     Bad("image.resize", {"data": (7, 9, 3)}, {"size": 3, "interp": 9}),
+    Bad("image.resize", {"data": (7, 9, 3)}, {"size": 3, "interp": 6}),
+    Bad("image.resize", {"data": (7, 9, 3)}, {"size": 3, "interp": 2}, dtype="int32"),
     Bad("image.resize", {"data": (7, 9, 3)}, {"size": 3}, dtype="int32"),
     Bad("image.resize", {"data": (7, 9, 3)}, {"size": 3}, dtype="float16"),
     Bad("image.crop", {"data": (4, 5, 3)}, {"x": 3, "y": 1, "width": 3, "height": 3}),
