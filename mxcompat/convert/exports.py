@@ -30,6 +30,7 @@ from mxcompat.convert.write import source_text
 __all__ = ["FORMATS", "OutOfTolerance", "Result", "convert", "to_params"]
 
 TOLERANCE = 1e-4
+_IMPORTED = "_mxcompat_converted_"
 
 
 class OutOfTolerance(ConversionError):
@@ -75,6 +76,7 @@ def convert(
             raise OutOfTolerance(f"{text}; nothing was written", differences)
         files = _moved(folder, path.parent)
     finally:
+        forget_files()
         shutil.rmtree(folder, ignore_errors=True)
     notes = [f"left out, as the symbol does not use them: {', '.join(checkpoint.left_out)}"] if checkpoint.left_out else []
     return Result(files, differences, notes)
@@ -186,16 +188,23 @@ def _write_module(checkpoint: Checkpoint, folder: Path, name: str) -> torch.nn.M
 
 
 def import_file(path: Path) -> ModuleType:
-    """The module of a source file, which leaves nothing behind."""
-    spec = importlib.util.spec_from_file_location(f"_converted_{path.stem}", path)
+    """The module of a source file; importing writes no bytecode. ``forget_files`` ends it."""
+    spec = importlib.util.spec_from_file_location(f"{_IMPORTED}{path.stem}", path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # torch's exporters look there
     before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     try:
         spec.loader.exec_module(module)
     finally:
         sys.dont_write_bytecode = before
     return module
+
+
+def forget_files() -> None:
+    """Take the modules of ``import_file`` out of ``sys.modules``."""
+    for name in [name for name in sys.modules if name.startswith(_IMPORTED)]:
+        del sys.modules[name]
 
 
 def _example(checkpoint: Checkpoint, network: torch.nn.Module, inputs: Mapping[str, np.ndarray]) -> tuple:
@@ -225,7 +234,9 @@ def _exported(checkpoint: Checkpoint, inputs: Mapping[str, np.ndarray]) -> tuple
     return network, _example(checkpoint, network, inputs)
 
 
-def _failed(what: str, error: Exception) -> ConversionError:
+def _failed(what: str, error: BaseException) -> ConversionError:
+    while error.__cause__ is not None:
+        error = error.__cause__
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return ConversionError(f"{what} failed, while --to module works: {type(error).__name__}: {lines[0] if lines else ''}")
 
@@ -252,12 +263,23 @@ def _onnx(checkpoint: Checkpoint, folder: Path, name: str, inputs: Mapping[str, 
         with torch.no_grad():
             torch.onnx.export(
                 network, arguments, str(folder / name), dynamo=True, input_names=names, output_names=outputs,
-                external_data=False, verbose=False,
+                external_data=False, verbose=False, custom_translation_table={torch.ops.aten.sort.stable: _stable_sort},
             )  # fmt: skip
     except Exception as error:  # whatever the exporter meets
         raise _failed("torch.onnx", error) from error
     given = {key: value.numpy() for key, value in zip(names, arguments)}
     return run_onnx(onnx, str(folder / name), given)
+
+
+def _stable_sort(self: Any, *, stable: bool = True, dim: int = -1, descending: bool = False) -> Any:
+    """ONNX for torch's stable sort, which torch.onnx does not know: TopK of all, which puts the first of equals first."""
+    script, ir = importlib.import_module("onnxscript"), importlib.import_module("onnxscript.ir")
+    op = script.opset18
+    count = op.Gather(op.Shape(self), op.Constant(value_ints=[dim]), axis=0)
+    if self.dtype in (ir.DataType.FLOAT, ir.DataType.DOUBLE):
+        return op.TopK(self, count, axis=dim, largest=int(descending), sorted=1)
+    values, places = op.TopK(op.Cast(self, to=ir.DataType.INT64), count, axis=dim, largest=int(descending), sorted=1)
+    return op.Cast(values, to=self.dtype), places
 
 
 def run_onnx(onnx: ModuleType, path: str, inputs: Mapping[str, np.ndarray]) -> list[np.ndarray]:

@@ -170,7 +170,7 @@ class _Lifter:
             place = _source(module)[node.lineno - 1].index(name, node.col_offset)
             edits.append((node.lineno, place, node.lineno, place + len(name), own))
         text = _edited(_source(module), node, edits)
-        return re.sub(r"  # (noqa|fmt|type):.*", "", text) + "\n"
+        return re.sub(r"  # (noqa|fmt|type):.*", "", text).replace("# Compat: ", "# ") + "\n"
 
     def _references(self, module: ModuleType, node: ast.stmt, name: str, own: str) -> Iterator[tuple]:
         """Edits that make the names of the module those of the generated file."""
@@ -257,10 +257,14 @@ def _annotation_nodes(node: ast.stmt) -> Iterator[ast.expr]:
 
 def _annotations(node: ast.stmt) -> Iterator[tuple]:
     """Edits that take annotations away."""
+    defaults = {id(arg): default for part in ast.walk(node) for arg, default in _defaults(part)}
     for part in ast.walk(node):
         if isinstance(part, ast.arg) and part.annotation is not None:
-            start = part.col_offset + len(part.arg)
-            yield part.lineno, start, part.annotation.end_lineno, part.annotation.end_col_offset, ""
+            start, default = part.col_offset + len(part.arg), defaults.get(id(part))
+            if default is None:
+                yield part.lineno, start, part.annotation.end_lineno, part.annotation.end_col_offset, ""
+            else:
+                yield part.lineno, start, default.lineno, default.col_offset, "="
         if isinstance(part, ast.FunctionDef) and part.returns is not None:
             end = part.returns
             last = _last_argument(part)
@@ -268,6 +272,14 @@ def _annotations(node: ast.stmt) -> Iterator[tuple]:
         if isinstance(part, ast.AnnAssign):
             target = part.target
             yield target.end_lineno, target.end_col_offset, part.annotation.end_lineno, part.annotation.end_col_offset, ""
+
+
+def _defaults(part: ast.AST) -> Iterator[tuple[ast.arg, ast.expr]]:
+    """The arguments of a function that have defaults, with these."""
+    if isinstance(part, ast.FunctionDef):
+        positional = [*part.args.posonlyargs, *part.args.args]
+        yield from zip(positional[len(positional) - len(part.args.defaults) :], part.args.defaults)
+        yield from ((arg, value) for arg, value in zip(part.args.kwonlyargs, part.args.kw_defaults) if value is not None)
 
 
 def _last_argument(function: ast.FunctionDef) -> tuple[int, int]:

@@ -46,6 +46,13 @@ def softmax_output(call: Call) -> Step:
     return shown
 
 
+PER_VALID = '''\
+def per_valid_label(total, label, ignore_label):
+    """The total divided by the number of labels other than ignore_label."""
+    return total / (label.long() != ignore_label).sum().clamp(min=1)
+'''
+
+
 def _softmax_loss(call: Call, scores: str, flat: bool) -> None:
     params, data, label = call.params, call.shapes[0], call.shapes[1]
     classes = data[1] if params.multi_output else (_size(data[1:]) if flat else data[-1])
@@ -62,7 +69,8 @@ def _softmax_loss(call: Call, scores: str, flat: bool) -> None:
     scale, numbers = params.grad_scale, {"ignore_label": ignore}
     numbers["smoothing"] = params.smooth_alpha * classes / max(classes - 1, 1)
     if params.normalization == "valid":
-        text += " / ({a1}.long() != {ignore_label}).sum().clamp(min=1)"
+        call.helper("per_valid_label", PER_VALID)
+        text = f"per_valid_label({text}, {{1}}, {{ignore_label}})"
     else:
         if params.multi_output and len(data) > 2:
             scale = scale / _size(data[2:])

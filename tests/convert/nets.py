@@ -44,7 +44,6 @@ def mlp() -> Any:
     net = sym.Variable("data")
     for index, width in enumerate((16, 8)):
         net = relu(sym.FullyConnected(net, num_hidden=width, name=f"fc{index + 1}"))
-        net = sym.Dropout(net, p=0.5) if index else net
     return sym.SoftmaxOutput(sym.FullyConnected(net, num_hidden=4, name="fc3"), name="softmax", smooth_alpha=0.1)
 
 
@@ -64,7 +63,7 @@ def vgg() -> Any:
             net = relu(convolution(net, filters, 3, f"conv{stage}_{index}"), f"relu{stage}_{index}")
         net = sym.Pooling(net, pool_type="max", kernel=(2, 2), stride=(2, 2), name=f"pool{stage}")
     net = relu(sym.FullyConnected(sym.Flatten(net), num_hidden=12, name="fc6"))
-    return classifier(sym.Dropout(net, p=0.0), 5)
+    return classifier(sym.Dropout(net, p=0.5), 5)
 
 
 def _factory(data: Any, filters: int, kernel: int, name: str, suffix: str = "", stride: int = 1) -> Any:
@@ -210,7 +209,8 @@ def unrolled_lstm() -> Any:
 def fused_lstm() -> Any:
     embedded = sym.Embedding(sym.Variable("data"), input_dim=9, output_dim=6, name="embed")
     cell = mx.rnn.FusedRNNCell(5, num_layers=2, mode="lstm", bidirectional=True, prefix="lstm_")
-    outputs, _ = cell.unroll(6, inputs=embedded, merge_outputs=True, layout="NTC")
+    outputs, _ = cell.unroll(6, inputs=sym.SwapAxis(embedded, dim1=0, dim2=1), merge_outputs=True, layout="TNC")
+    outputs = sym.SwapAxis(outputs, dim1=0, dim2=1)
     scores = sym.FullyConnected(sym.Reshape(outputs, shape=(-1, 10)), num_hidden=9, name="pred")
     return sym.SoftmaxOutput(scores, sym.Reshape(sym.Variable("softmax_label"), shape=(-1,)), name="softmax")
 
@@ -273,6 +273,27 @@ def values(net: Net, seed: int = 0) -> dict[str, Any]:
         else:
             array = generator.uniform(-0.3, 0.3, shape)
         found[name] = mx.nd.array(array)
+    return found
+
+
+def batches(net: Net, count: int, seed: int = 0) -> list[dict[str, np.ndarray]]:
+    """Inputs and labels to train on."""
+    generator = np.random.RandomState(seed)
+    found = []
+    for _ in range(count):
+        batch = {}
+        for name, shape in {**net.shapes, **net.labels}.items():
+            if len(shape) == 3 and shape[-1] == 5:  # boxes: class and corners
+                low = generator.uniform(0, 0.5, (*shape[:2], 2))
+                kinds = generator.randint(0, 2, (*shape[:2], 1))
+                batch[name] = np.concatenate((kinds, low, low + generator.uniform(0.2, 0.5, low.shape)), -1)
+            elif name == "softmax_label" or (net.classes == 9 and name == "data"):
+                batch[name] = generator.randint(0, net.classes, shape)
+            elif name == "logistic_label":
+                batch[name] = generator.randint(0, 2, shape)
+            else:
+                batch[name] = generator.standard_normal(shape)
+        found.append({name: array.astype("float32") for name, array in batch.items()})
     return found
 
 
