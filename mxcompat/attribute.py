@@ -47,7 +47,7 @@ class AttrScope(metaclass=SettableClass):
     def current(cls) -> AttrScope:  # noqa: N805
         return current()
 
-    @current.setter
+    @current.setter  # type: ignore[no-redef]
     def current(cls, scope: AttrScope) -> None:  # noqa: N805
         AttrScope._current.value = scope
 

@@ -259,7 +259,7 @@ def _without_second_derivative(tensors: Sequence[torch.Tensor]) -> str:
     that is not recorded.
     """
     for function in _functions(tensors):
-        made_by = getattr(function, "_forward_cls", None)
+        made_by: Any = getattr(function, "_forward_cls", None)
         if getattr(made_by, "first_order_only", False):
             return made_by.__name__.strip("_")
     return ""

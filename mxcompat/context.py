@@ -71,7 +71,7 @@ class Context(metaclass=SettableClass):
     def default_ctx(cls) -> Context:  # noqa: N805
         return current_context()
 
-    @default_ctx.setter
+    @default_ctx.setter  # type: ignore[no-redef]
     def default_ctx(cls, context: Context) -> None:  # noqa: N805
         Context._default_ctx.value = context
 

@@ -39,7 +39,7 @@ class NameManager(metaclass=SettableClass):
     def current(cls) -> NameManager:  # noqa: N805
         return current()
 
-    @current.setter
+    @current.setter  # type: ignore[no-redef]
     def current(cls, manager: NameManager) -> None:  # noqa: N805
         NameManager._current.value = manager
 

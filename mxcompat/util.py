@@ -85,8 +85,8 @@ def use_np_shape(func: Any) -> Any:
             if inspect.isfunction(member) or inspect.ismethod(member):
                 setattr(func, name, use_np_shape(member))
             elif isinstance(member, property):
-                parts = (f and use_np_shape(f) for f in (member.fget, member.fset, member.fdel))
-                setattr(func, name, property(*parts, doc=member.__doc__))
+                parts = [f and use_np_shape(f) for f in (member.fget, member.fset, member.fdel)]
+                setattr(func, name, property(parts[0], parts[1], parts[2], member.__doc__))
         return func
     if not callable(func):
         raise TypeError(f"use_np_shape can only decorate classes and callable objects, found {type(func)}")

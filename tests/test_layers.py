@@ -68,7 +68,6 @@ LAYERS = {
     "executor_manager": 6,
     "migrate": 7,
     "check": 7,
-    "convert": 7,
     "tools": 7,
     "regression": 7,
     "__main__": 8,

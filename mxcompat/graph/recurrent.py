@@ -110,7 +110,7 @@ def _step(hidden: fx.Node) -> _Step | None:
     if out is None:
         return None
     leave, squashed = out
-    memory = squashed.args[0]
+    memory: Any = squashed.args[0]
     if not _is(memory, "elemwise_add"):
         return None
     for kept, entered in (memory.args, memory.args[::-1]):
@@ -122,7 +122,7 @@ def _step(hidden: fx.Node) -> _Step | None:
         found = _gate_source(gates)
         if found is not None:
             linears, order, inner = found
-            members = {*inner, *gates, squashed, kept, entered}
+            members: set[fx.Node] = {*inner, *gates, squashed, kept, entered}
             return _Step(linears, order, old[1], memory, hidden, members)
     return None
 
@@ -287,7 +287,8 @@ def _sorted(graph: fx.Graph) -> fx.Graph:
     missing = {node: len(set(node.all_input_nodes)) for node in nodes}
     ready = [place[node] for node in nodes if missing[node] == 0]
     heapq.heapify(ready)
-    result, copies = fx.Graph(), {}
+    result = fx.Graph()
+    copies: dict[fx.Node, fx.Node] = {}
     while ready:
         node = nodes[heapq.heappop(ready)]
         copies[node] = result.node_copy(node, lambda source: copies[source])

@@ -97,7 +97,8 @@ def rand_zipfian(true_classes: Symbol, num_sampled: int, range_max: int) -> tupl
 
     def expected(classes: Any) -> Any:
         classes = _typed(classes, "float64")
-        return apply("log", "log", [(classes + 2.0) / (classes + 1.0)], {}) / log_range * num_sampled
+        share: Any = apply("log", "log", [(classes + 2.0) / (classes + 1.0)], {})
+        return share / log_range * num_sampled
 
     return drawn, expected(true_classes), expected(drawn)
 

@@ -117,7 +117,7 @@ assert main(["inspect", {str(tmp_path / "a.params")!r}, {str(path)!r}]) == 0
 assert main(["rec", "check", {str(path)!r}]) == 0
 assert "torch" not in sys.modules
 """
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[1]
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=root)
     assert done.returncode == 0, done.stderr
 
