@@ -1,7 +1,7 @@
 """Image files to arrays, and the two changes of size that go with them: (height, width, channel), numbers as OpenCV's.
 They exist imperatively only.
 
-Decoding needs OpenCV or Pillow, some interpolations need OpenCV: ``pip install 'mxcompat[image]'``.
+Decoding needs OpenCV or Pillow: ``pip install 'mxcompat[image]'``.
 """
 
 from pathlib import Path
@@ -12,13 +12,13 @@ from mxcompat.base import MXNetError
 from mxcompat.formats import images
 from mxcompat.ops.dtypes import NAME_BY_TORCH, fixed_output, same_type
 from mxcompat.ops.image import image_resize
+from mxcompat.ops.interpolation import LINEAR, NEAREST
 from mxcompat.ops.registry import register
 from mxcompat.ops.schema import Bool, Device, Float, Floats, Int, Params, Str
 from mxcompat.ops.shape import forward_rule, merge
 
 CONSTANT, REPLICATE, REFLECT, WRAP, REFLECT_101 = range(5)
 ISOLATED = 16  # a bit that is added to these; it changes nothing for an image that is no part of another
-NEAREST, LINEAR = 0, 1
 _JFIF = (b"\xff\xd8\xff\xe0", b"JFIF\0")
 
 
@@ -100,18 +100,17 @@ def _resize_type(params: Params, ins: list, outs: list) -> tuple[list, list]:
     may_view=True,
 )
 def cv_imresize(src, *, w: Int(min=1), h: Int(min=1), interp: Int = 1):
-    """Another size: (H, W, C) -> (h, w, C), by the nearest pixel (``interp`` 0) or bilinearly (1).
+    """Another size: (H, W, C) -> (h, w, C), by the nearest pixel (``interp`` 0), linearly (1), cubically (2), by common
+    area (3) or by Lanczos' kernel (4).
 
-    Cubic (2), area (3) and Lanczos (4) interpolation need OpenCV, and raise ``MXNetError`` without it.
+    OpenCV does it where it is installed (it is faster), as the original does.
     """
     library = images.opencv()
     # the weights of bilinear interpolation are float32 in the original, also for float64
     if library is not None and (interp not in (NEAREST, LINEAR) or src.dtype == torch.uint8):
         resized = images.resize(library, src.cpu().numpy(), w, h, interp)
         return torch.from_numpy(resized.reshape(h, w, src.shape[2])).to(src.device)
-    if interp in (NEAREST, LINEAR):
-        return image_resize(src, size=(w, h), interp=interp)
-    raise MXNetError(f"interp={interp} needs OpenCV, which is not installed: pip install 'mxcompat[image]'")
+    return image_resize(src, size=(w, h), interp=interp)
 
 
 def _fill(params: Params, channels: int) -> tuple[float, ...]:
