@@ -8,18 +8,13 @@ import mxcompat as mx
 from tests import api_walk
 
 IMPORTED = "the original's module imports the name and does not offer it"
-READERS = "readers of detection records and LIBSVM text are not there yet"
-_READERS = ("ImageDetRecordIter", "LibSVMIter")
 #: modules -> what they lack, with reasons
 MODULES: dict[str, dict[str, str]] = {
     "mx.callback": {},
     "mx.executor_manager": {},
     "mx.initializer": {"mx.initializer.is_np_array": IMPORTED, "mx.initializer.ndarray": IMPORTED},
-    "mx.io": {f"mx.io.{name}": READERS for name in _READERS},
-    "mx.io.io": {
-        **{f"mx.io.io.{name}": READERS for name in _READERS},
-        **{f"mx.io.io.{name}": IMPORTED for name in ("CSRNDArray", "NDArray", "array")},
-    },
+    "mx.io": {},
+    "mx.io.io": {f"mx.io.io.{name}": IMPORTED for name in ("CSRNDArray", "NDArray", "array")},
     "mx.io.utils": {"mx.io.utils.array": IMPORTED, "mx.io.utils.sparse_array": IMPORTED},
     "mx.kvstore": {"mx.kvstore.KVStore.__del__": "there is no handle to free"},
     "mx.lr_scheduler": {},

@@ -12,7 +12,7 @@ import numpy as np
 from mxcompat.base import MXNetError
 from mxcompat.io.files import expand
 
-__all__ = ["CSVRows", "CSVSamples", "strtof"]
+__all__ = ["CSVRows", "CSVSamples", "plain_numbers", "strtof"]
 
 _BLOCK = 1 << 20  # bytes read at a time
 _PLAIN = {"f": b"0123456789.,-+ ", "i": b"0123456789,-+ "}  # what the fast way of reading numbers is given
@@ -54,6 +54,15 @@ def _scaled(value: np.float32, exponent: int, down: bool) -> np.float32:
     for step in (1e8,) * (exponent // 8) + (10.0,) * (exponent % 8):
         scale = scale * np.float32(step)
     return value / scale if down else value * scale
+
+
+def plain_numbers(fields: list[bytes]) -> np.ndarray:
+    """What ``strtof`` makes of decimal numbers without exponents; ``ValueError`` for what is no number."""
+    exact = np.array([float(field) for field in fields])
+    size = np.abs(exact)
+    whole = np.floor(size)
+    values = whole.astype(np.float32) + (size - whole).astype(np.float32)
+    return np.copysign(values, exact.astype(np.float32))
 
 
 def _strtoll(text: bytes) -> tuple[int, int]:
@@ -149,13 +158,9 @@ class CSVRows:
                 if _OCTAL.search(text):
                     return None
                 return np.array([int(field) for field in fields], np.int64).astype(self.dtype).reshape(-1, self.width)
-            exact = np.array([float(field) for field in fields])
+            return plain_numbers(fields).reshape(-1, self.width)
         except (ValueError, OverflowError):
             return None
-        size = np.abs(exact)
-        whole = np.floor(size)
-        values = whole.astype(np.float32) + (size - whole).astype(np.float32)
-        return np.copysign(values, exact.astype(np.float32)).reshape(-1, self.width)
 
 
 class CSVSamples:

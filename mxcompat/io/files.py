@@ -7,7 +7,7 @@ import re
 
 from mxcompat.base import MXNetError
 
-__all__ = ["expand", "total_size"]
+__all__ = ["expand", "part_of_lines"]
 
 
 def expand(uri: str, parameter: str) -> list[str]:
@@ -47,6 +47,31 @@ def _entries(folder: str) -> list[str]:
     return [os.path.join(folder, name) for name in sorted(os.listdir(folder))]
 
 
-def total_size(paths: list[str]) -> int:
-    """Bytes of all files together."""
-    return sum(os.path.getsize(path) for path in paths)
+def part_of_lines(paths: list[str], num_parts: int, part_index: int) -> list[tuple[str, int, int]]:
+    """File, first byte and the byte behind the last one, for each file that has lines of the part.
+
+    The bytes of all files are divided evenly; a line belongs to the part in which it begins.
+    """
+    sizes = [os.path.getsize(path) for path in paths]
+    share = -(-sum(sizes) // num_parts)
+    first, last = share * part_index, share * (part_index + 1)
+    found, base = [], 0
+    for path, size in zip(paths, sizes):
+        start, stop = (_line_start(path, min(max(place - base, 0), size)) for place in (first, last))
+        if start < stop:
+            found.append((path, start, stop))
+        base += size
+    return found
+
+
+def _line_start(path: str, offset: int) -> int:
+    """Where the first line behind the byte at ``offset`` begins; 0 stays 0."""
+    if offset == 0 or offset >= os.path.getsize(path):
+        return offset
+    with open(path, "rb") as stream:
+        stream.seek(offset)
+        stream.readline()
+        place = stream.tell()
+        while (byte := stream.read(1)) and byte in b"\r\n":
+            place += 1
+        return place

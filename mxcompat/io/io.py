@@ -15,15 +15,8 @@ from mxcompat.io.prefetch import Fetcher
 from mxcompat.io.utils import _getdata_by_idx, _init_data, is_csr, is_h5py, read, read_rows
 
 __all__ = ["CSVIter", "DataBatch", "DataDesc", "DataIter", "ImageDetRecordIter", "ImageRecordInt8Iter"]
-__all__ += [
-    "ImageRecordIter",
-    "ImageRecordIter_v1",
-    "ImageRecordUInt8Iter",
-    "ImageRecordUInt8Iter_v1",
-    "MNISTIter",
-    "MXDataIter",
-]
-__all__ += ["NDArrayIter", "PrefetchingIter", "ResizeIter"]
+__all__ += ["ImageRecordIter", "ImageRecordIter_v1", "ImageRecordUInt8Iter", "ImageRecordUInt8Iter_v1", "LibSVMIter"]
+__all__ += ["MNISTIter", "MXDataIter", "NDArrayIter", "PrefetchingIter", "ResizeIter"]
 
 CSVIter = creators["CSVIter"]
 ImageDetRecordIter = creators["ImageDetRecordIter"]
@@ -32,6 +25,7 @@ ImageRecordIter = creators["ImageRecordIter"]
 ImageRecordIter_v1 = creators["ImageRecordIter_v1"]
 ImageRecordUInt8Iter = creators["ImageRecordUInt8Iter"]
 ImageRecordUInt8Iter_v1 = creators["ImageRecordUInt8Iter_v1"]
+LibSVMIter = creators["LibSVMIter"]
 MNISTIter = creators["MNISTIter"]
 
 

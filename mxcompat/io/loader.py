@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,14 +16,19 @@ __all__ = ["BatchLoader", "Samples"]
 class Samples(Protocol):
     """The samples of an epoch, one after another."""
 
-    def take(self, count: int) -> tuple[np.ndarray, np.ndarray]:
-        """Data and labels of the next ``count`` samples, or of those that are left."""
+    def take(self, count: int) -> tuple[Any, Any]:
+        """Data and labels of the next ``count`` samples, or of those that are left: arrays or rows that can be joined."""
 
     def restart(self) -> None:
         """Go back to the first sample."""
 
     def close(self) -> None:
         """Let go of files."""
+
+
+def _joined(parts: Sequence[Any]) -> Any:
+    """Arrays, or objects with a method ``join``, one behind the other."""
+    return np.concatenate(parts) if isinstance(parts[0], np.ndarray) else type(parts[0]).join(parts)
 
 
 class BatchLoader:
@@ -74,7 +80,7 @@ class BatchLoader:
         elif missing:
             last = self._last or [np.zeros((self.batch_size, *part.shape[1:]), part.dtype) for part in parts[0]]
             parts.append(tuple(array[count:] for array in last))
-        arrays = parts[0] if len(parts) == 1 else tuple(np.concatenate(pair) for pair in zip(*parts))
+        arrays = parts[0] if len(parts) == 1 else tuple(_joined(pair) for pair in zip(*parts))
         if not self.round_batch:
             self._last = [array.copy() for array in arrays]  # the arrays themselves are the user's
         return Loaded(arrays[0], arrays[1], missing, arrays[2])
@@ -83,7 +89,7 @@ class BatchLoader:
         self.samples.restart()
         self._position = 0
 
-    def _take(self, count: int) -> tuple[np.ndarray, ...]:
+    def _take(self, count: int) -> tuple[Any, ...]:
         """Data, labels and numbers of at most ``count`` samples."""
         data, label = self.samples.take(count)
         start = self._position

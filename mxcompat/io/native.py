@@ -54,11 +54,9 @@ class Reader(Protocol):
         """Let go of files and threads."""
 
 
-def as_array(values: np.ndarray | NDArray, context: Context) -> NDArray:
-    """An NDArray on the memory of ``values``."""
-    if isinstance(values, NDArray):
-        return values
-    return _wrap(torch.from_numpy(values), context)
+def as_array(values: Any, context: Context) -> NDArray:
+    """An NDArray on the memory of ``values``, or what the method ``array`` of other objects than numpy arrays makes."""
+    return _wrap(torch.from_numpy(values), context) if isinstance(values, np.ndarray) else values.array(context)
 
 
 class MXDataIter(DataIter):
@@ -161,7 +159,7 @@ class MXDataIter(DataIter):
 
 def _flat_label(label: Any) -> Any:
     """Compat: where the second axis has one entry, the original shows the first N numbers only, as (N,)."""
-    if isinstance(label, NDArray) or label.ndim < 2 or label.shape[1] != 1:
+    if not isinstance(label, np.ndarray) or label.ndim < 2 or label.shape[1] != 1:
         return label
     return label.reshape(-1)[: label.shape[0]]
 

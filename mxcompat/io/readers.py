@@ -9,6 +9,7 @@ from mxcompat.base import MXNetError
 from mxcompat.io.csv import CSVRows, CSVSamples
 from mxcompat.io.det_record import detection_batches
 from mxcompat.io.image_record import image_batches
+from mxcompat.io.libsvm import LibSVMRows, LibSVMSamples
 from mxcompat.io.loader import BatchLoader
 from mxcompat.io.mnist import open_mnist
 from mxcompat.io.native import DTYPES, data_iter
@@ -35,6 +36,36 @@ def csv_iter(
     data = CSVRows(data_csv, "data_csv", data_shape, dtype or "float32")
     label = None if label_csv == "NULL" else CSVRows(label_csv, "label_csv", label_shape, dtype or "float32")
     return BatchLoader(CSVSamples(data, label), batch_size, round_batch)
+
+
+@data_iter("LibSVMIter")
+def libsvm_iter(
+    *, data_libsvm: Str, data_shape: Shape(ndims=(1,), min=1), label_libsvm: Str = "NULL",
+    label_shape: Shape(ndims=(1,), min=1) = (1,), num_parts: Int(min=1) = 1, part_index: Int(min=0) = 0,
+    batch_size: Int(min=1), round_batch: Bool = True, prefetch_buffer: NoEffect(Int(min=0)) = 4,
+    ctx: NoEffect(Enum("cpu", "gpu")) = "gpu", dtype: Optional(Enum(*DTYPES)) = None,
+) -> Any:  # fmt: skip
+    """Batches of csr arrays (N, size) of float32 from text files: on each line a label, then pairs ``index:value``.
+
+    The first index is 0; an index that is too large, or what is no number, raises ``MXNetError`` naming file and line.
+    Labels are those of the lines, (N,), or with ``label_libsvm`` the rows of other files, csr arrays of ``label_shape``.
+    The last batch is filled up with the first rows and the next epoch begins behind these. Parts are even in bytes.
+    Paths may be several (``a;b``), folders or patterns. ``round_batch`` has to be true and ``dtype`` can only be float32,
+    as in the original.
+    """
+    if not round_batch:
+        raise MXNetError("LibSVMIter: round_batch=False is not supported for sparse data, as in the original")
+    if dtype not in (None, "float32"):
+        raise MXNetError(f"LibSVMIter: dtype={dtype!r} is not supported, its data are float32")
+    if (label_libsvm == "NULL") != (label_shape == (1,)):
+        raise MXNetError(f"LibSVMIter: label_shape={label_shape}: expected (1,) without label_libsvm, more with it")
+    if part_index >= num_parts:
+        raise MXNetError(f"LibSVMIter: part_index={part_index} is not below num_parts={num_parts}")
+    data = LibSVMRows(data_libsvm, "data_libsvm", data_shape[0], num_parts, part_index)
+    label = None
+    if label_libsvm != "NULL":
+        label = LibSVMRows(label_libsvm, "label_libsvm", label_shape[0], num_parts, part_index)
+    return BatchLoader(LibSVMSamples(data, label), batch_size, round_batch)
 
 
 @data_iter("MNISTIter", ignored=("input_shape",))

@@ -245,3 +245,81 @@ def test_draws() -> None:
     assert abs(np.std(draws.normals(2.0, 1001)) - 2) < 0.2
     with pytest.raises(ValueError, match="between 1 and 0"):
         draws.integer(1, 0)
+
+
+@pytest.fixture
+def sparse(tmp_path: Path) -> Path:
+    (tmp_path / "data.t").write_text("1.0 0:0.5 2:1.2\n-2.0\n-3.0 0:0.6 1:2.4 2:1.2\n4 2:-1.2\n")
+    (tmp_path / "label.t").write_text("1.0\n-2.0 0:0.125\n-3.0 2:1.2\n4 1:1.0 2:-1.2\n")
+    return tmp_path
+
+
+ROWS = np.array([[0.5, 0, 1.2], [0, 0, 0], [0.6, 2.4, 1.2], [0, 0, -1.2]], np.float32).tolist()
+LABEL_ROWS = np.array([[0, 0, 0], [0.125, 0, 0], [0, 0, 1.2], [0, 1, -1.2]], np.float32).tolist()
+
+
+def svm(folder: Path, **options: Any) -> Any:
+    return mx.io.LibSVMIter(**{"data_libsvm": folder / "data.t", "data_shape": (3,), "batch_size": 3, **options})
+
+
+def sparse_epoch(iterator: Any) -> list:
+    return [(b.data[0].asnumpy().tolist(), b.label[0].asnumpy().tolist(), b.pad, b.index.tolist()) for b in iterator]
+
+
+class TestLibSVM:
+    def test_epochs(self, sparse: Path) -> None:
+        it = svm(sparse)
+        assert it.provide_data == [("data", (3, 3))] and it.provide_label == [("softmax_label", (3,))]
+        batch = it.next()
+        assert batch.data[0].stype == "csr" and batch.label[0].stype == "default"
+        assert batch.data[0].indptr.asnumpy().tolist() == [0, 2, 2, 5] and batch.data[0].indices.dtype == np.int64
+        it.reset()
+        assert sparse_epoch(it) == [
+            (ROWS[:3], [1, -2, -3], 0, [0, 1, 2]),
+            ([ROWS[3], ROWS[0], ROWS[1]], [4, 1, -2], 2, [3, 0, 1]),
+        ]
+        it.reset()
+        assert sparse_epoch(it) == [([ROWS[2], ROWS[3], ROWS[0]], [-3, 4, 1], 1, [2, 3, 0])]
+        it.reset()
+        assert sparse_epoch(it) == [(ROWS[1:], [-2, -3, 4], 0, [1, 2, 3])]
+
+    def test_labels_of_another_file(self, sparse: Path) -> None:
+        it = svm(sparse, label_libsvm=sparse / "label.t", label_shape=3, batch_size=2)
+        assert it.provide_label == [("softmax_label", (2, 3))]
+        assert [batch[1] for batch in sparse_epoch(it)] == [LABEL_ROWS[:2], LABEL_ROWS[2:]]
+        assert it.getlabel().stype == "csr"
+
+    def test_parts(self, sparse: Path) -> None:
+        parts = [sparse_epoch(svm(sparse, batch_size=1, num_parts=2, part_index=i)) for i in (0, 1)]
+        assert [[batch[1][0] for batch in part] for part in parts] == [[1, -2, -3], [4]]
+        several = f"{sparse / 'data.t'};{sparse / 'data.t'}"
+        assert [batch[0][0] for batch in sparse_epoch(svm(sparse, data_libsvm=several, batch_size=1))] == ROWS * 2
+
+    def test_what_a_line_may_have(self, sparse: Path) -> None:
+        (sparse / "data.t").write_text("# nothing\n\n1:2 qid:3 2:2.5e1 0:1 # two\n 3 1\r\n")
+        assert sparse_epoch(svm(sparse, batch_size=2)) == [([[1, 0, 25], [0, 1, 0]], [1, 3], 0, [0, 1])]
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            ({"round_batch": False}, "round_batch=False"),
+            ({"dtype": "float64"}, "dtype='float64'"),
+            ({"data_shape": (3, 1)}, "data_shape"),
+            ({"data_shape": (2,)}, r"data.t: line 1 of the part: index 2 is not below 2"),
+            ({"label_shape": (2,)}, "label_shape"),
+            ({"batch_size": 9}, "found 4 samples"),
+            ({"part_index": 1}, "part_index=1"),
+        ],
+    )
+    def test_bad_input(self, sparse: Path, options: dict, message: str) -> None:
+        with pytest.raises(MXNetError, match=message):
+            sparse_epoch(svm(sparse, **options))
+
+    def test_bad_lines(self, sparse: Path) -> None:
+        (sparse / "label.t").write_text("1\n")
+        with pytest.raises(MXNetError, match="fewer rows"):
+            sparse_epoch(svm(sparse, label_libsvm=sparse / "label.t", label_shape=(3,)))
+        for line in ("x 1:1", "1 x", "1 1:x", "1 -1:2"):
+            (sparse / "data.t").write_text(f"1 1:1\n{line}\n")
+            with pytest.raises(MXNetError, match=r"data.t: line 2 of the part"):
+                svm(sparse)
