@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from mxcompat.convert.steps import Layer, Source, Step, is_number
 
-__all__ = ["Arguments", "arguments_of_layers", "class_name", "split_names"]
+__all__ = ["Arguments", "arguments_of_layers", "class_name", "has_parts", "split_names"]
 
 _SHORT = {
     "nn.Conv1d": "Conv", "nn.Conv2d": "Conv", "nn.Conv3d": "Conv", "nn.Linear": "Linear", "nn.BatchNorm1d": "Norm",
@@ -42,18 +43,21 @@ def class_name(steps: Sequence[Step], inputs: Sequence[Source]) -> str:
 # -- names of layers --------------------------------------------------------------------------------------------------
 
 
-def split_names(instances: Sequence[Sequence[str]]) -> tuple[list[str], list[str], bool]:
-    """``(names of the layers inside, names of the instances, whether they follow from the full names)``.
+def split_names(instances: Sequence[Sequence[str]]) -> tuple[list[str], list[str], int]:
+    """``(names of the layers inside, names of the instances, how well they follow from the full names)``.
 
-    ``stage1_unit1_conv1`` is layer conv1 of stage1_unit1, ``conv_3a_1x1`` is layer conv_1x1 of 3a.
+    2: the full names consist of them, 1: but for numbers inside of words, 0: they are made up.
+
+    ``stage1_unit1_conv1`` is layer conv1 of stage1_unit1, ``conv_3a_1x1`` is layer conv_1x1 of 3a, ``conv2_dw`` conv_dw of 2.
     """
     if not instances or not instances[0]:
-        return [], [""] * len(instances), False
+        return [], [""] * len(instances), 0
     tokens = [[name.split("_") for name in names] for names in instances]
-    found = _by_prefix(tokens) or _by_difference(tokens)
-    if found is not None:
-        return (*found, True)
-    return _numbered(instances[0]), [""] * len(instances), False
+    letters = [[re.findall(r"\d+|[^\W\d_]+|[\W_]+", name) for name in names] for names in instances]
+    for found, grade in ((_by_prefix(tokens) or _by_difference(tokens, "_"), 2), (_by_difference(letters, ""), 1)):
+        if found is not None:
+            return (*found, grade)
+    return _numbered(instances[0]), [""] * len(instances), 0
 
 
 def _by_prefix(tokens: list[list[list[str]]]) -> tuple[list[str], list[str]] | None:
@@ -70,14 +74,14 @@ def _by_prefix(tokens: list[list[list[str]]]) -> tuple[list[str], list[str]] | N
     return endings[0], prefixes
 
 
-def _by_difference(tokens: list[list[list[str]]]) -> tuple[list[str], list[str]] | None:
+def _by_difference(tokens: list[list[list[str]]], joint: str) -> tuple[list[str], list[str]] | None:
     keys: list[set[str]] = [set() for _ in tokens]
     common = []
     for layer in zip(*tokens):
         if len({len(name) for name in layer}) != 1:
             return None
         equal = [len(set(column)) == 1 for column in zip(*layer)]
-        common.append("_".join(part for part, same in zip(layer[0], equal) if same))
+        common.append(joint.join(part for part, same in zip(layer[0], equal) if same))
         for key, name in zip(keys, layer):
             key.add("_".join(part for part, same in zip(name, equal) if not same))
     if any(len(key) != 1 for key in keys) or not all(common) or len(set(common)) != len(common):
@@ -93,6 +97,15 @@ def _numbered(names: Sequence[str]) -> list[str]:
     return [
         f"{stem}{stems[: place + 1].count(stem)}" if stems.count(stem) > 1 else stem for place, stem in enumerate(stems)
     ]
+
+
+def has_parts(names: Sequence[str]) -> bool:
+    """Whether the names of a block's layers suggest smaller blocks: unit1_conv1, unit1_conv2, unit2, …"""
+    heads = [name.split("_")[0] for name in names]
+    return any(
+        re.fullmatch(r"\D+\d+", head) and 1 < heads.count(head) < len(heads) and f"{head}_" in name
+        for head, name in zip(heads, names)
+    )
 
 
 # -- arguments --------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from mxcompat.convert.block_names import arguments_of_layers, class_name, split_names
+from mxcompat.convert.block_names import arguments_of_layers, class_name, has_parts, split_names
 from mxcompat.convert.steps import Layer, Source, Step, Variable, legal, unique
 
 __all__ = ["Block", "find_blocks"]
@@ -235,10 +235,10 @@ class _Search:
         if lines < 2.5 or len(parameters.names) > 10:
             return 0.0
         worth *= (1, 0.9, 0.8, 0.7)[len(first.inputs) - 1] * (1, 0.9, 0.75)[len(first.outputs) - 1]
-        _, prefixes, is_coherent = split_names([[layer.name for layer in o.layers] for o in instances])
-        if is_coherent and len(first.layers) > 1:
-            worth *= 2.0 if self._are_complete(prefixes, instances) else 0.5
-        elif first.layers and not is_coherent:
+        own_names, prefixes, grade = split_names([[layer.name for layer in o.layers] for o in instances])
+        if grade == 2 and len(first.layers) > 1:
+            worth *= 2.0 if self._are_complete(prefixes, instances) and not has_parts(own_names) else 0.5
+        elif first.layers and grade == 0:
             worth -= len(instances)  # each needs a line in the table of names
         worth *= 0.8 if _is_activation(first.steps[0]) else 1.0
         following = first.start + len(first.steps)
@@ -309,7 +309,7 @@ def _same(one: _Occurrence, other: _Occurrence, has_identity: bool) -> bool:
 def _attributes(first: _Occurrence, own_names: Sequence[str]) -> dict[int, str]:
     taken = {"forward", "training", "train", "eval"}
     attributes = {
-        id(layer): unique(legal(name, "layer"), taken) for layer, name in zip(first.layers, own_names)
+        id(layer): unique(legal(name, layer.cls.split(".")[-1].lower()), taken) for layer, name in zip(first.layers, own_names)
     }
     attributes.update((id(variable), unique(legal(variable.name), taken)) for variable in first.stored)
     return attributes

@@ -133,13 +133,10 @@ def seeded_inputs(checkpoint: Checkpoint, seed: int) -> dict[str, np.ndarray]:
     values = {}
     for variable in checkpoint.by_role("input", "label"):
         bound = bounds.get(variable.name)
-        if bound is not None:
-            array = generator.integers(0, bound, variable.shape)
-        elif variable.role == "label":
-            array = generator.integers(0, 2, variable.shape)
+        if bound is None and variable.role == "input":
+            values[variable.name] = generator.standard_normal(variable.shape).astype(variable.dtype)
         else:
-            array = generator.standard_normal(variable.shape)
-        values[variable.name] = array.astype(variable.dtype)
+            values[variable.name] = generator.integers(0, bound or 2, variable.shape).astype(variable.dtype)
     return values
 
 

@@ -285,12 +285,9 @@ def _defaults(part: ast.AST) -> Iterator[tuple[ast.arg, ast.expr]]:
 def _last_argument(function: ast.FunctionDef) -> tuple[int, int]:
     """Where the argument list ends, before its closing bracket (functions with return annotations fit on one line)."""
     args = function.args
-    ends = [
-        (part.end_lineno, part.end_col_offset)
-        for part in [*args.posonlyargs, *args.args, *args.kwonlyargs, *args.defaults, *filter(None, args.kw_defaults),
-                     *filter(None, (args.vararg, args.kwarg))]
-    ]  # fmt: skip
-    return max(ends) if ends else (function.lineno, function.col_offset + len(f"def {function.name}("))  # type: ignore[return-value,type-var]
+    parts: list[Any] = [*args.posonlyargs, *args.args, *args.kwonlyargs, *args.defaults, *args.kw_defaults]
+    ends = [(part.end_lineno, part.end_col_offset) for part in [*parts, args.vararg, args.kwarg] if part is not None]
+    return max(ends) if ends else (function.lineno, function.col_offset + len(f"def {function.name}("))
 
 
 @functools.cache

@@ -64,27 +64,21 @@ def _collect(attribute: str, layer: Layer, names: _Names) -> None:
             names.layers.setdefault(holder, {})[child] = stem
 
 
-def _table(name: str, comment: str, entries: Mapping[str, str]) -> str:
-    lines = [f"#: {comment}", f"{name} = {{"]
-    lines += [f"    {text}," for text in entries.values()]
-    return "\n".join([*lines, "}"])
-
-
 def _tables(names: _Names) -> list[str]:
     tables = []
     if names.layers:
         lines = ["#: layers whose name in the symbol does not follow from their path", "LAYERS = {"]
-        for holder, layers in names.layers.items():
-            entries = ", ".join(f'"{own}": "{stem}"' for own, stem in layers.items())
+        for holder, stems in names.layers.items():
+            entries = ", ".join(f'"{own}": "{stem}"' for own, stem in stems.items())
             lines += [f"    {line}" for line in wrapped(f'"{holder}": {{{entries}}}')]
             lines[-1] += ","
         tables.append("\n".join([*lines, "}"]))
-    for name, comment, entries in (
+    for name, comment, table in (
         ("NAMES", "weights whose name in the symbol does not follow from their path", names.weights),
         ("RECURRENT", "recurrent layers, whose weights the symbol holds in one vector", names.recurrent),
     ):
-        if entries:
-            pairs = [f'    "{path}": "{symbol_name}",' for path, symbol_name in entries.items()]
+        if table:
+            pairs = [f'    "{path}": "{symbol_name}",' for path, symbol_name in table.items()]
             tables.append("\n".join([f"#: {comment}", f"{name} = {{", *pairs, "}"]))
     if names.has_norms:
         pairs = [f'    "{own}": "{ending}",' for own, ending in _ENDINGS.items()]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keyword
 import re
 from dataclasses import dataclass, field
-from typing import Any, Union
+from typing import Any
 
 import numpy as np
 
@@ -84,7 +84,7 @@ class Step:
         return bool(re.match(r"^(-|\{a\d+\} [^.]|[\w.{}]+ [-+*/%<>=])", self.text)) or " if " in self.text
 
 
-Source = tuple[Union[Step, Variable], int]
+Source = tuple[Step | Variable, int]
 
 
 @dataclass(eq=False)

@@ -6,7 +6,6 @@ import re
 import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from mxcompat.convert.blocks import Block, find_blocks
 from mxcompat.convert.body import Frame, body_lines, wrapped
@@ -133,7 +132,7 @@ class _Module:
         self.steps = [*trunk, *parts.outputs, *parts.loss]
         self.layers = _layers(self.steps)
         taken = {"forward", "scores", "training", "train", "eval"}
-        self.attributes = {id(layer): unique(legal(layer.name, "layer"), taken) for layer in self.layers}
+        self.attributes = {id(layer): unique(legal(layer.name, layer.cls.split(".")[-1].lower()), taken) for layer in self.layers}
         self.stored = self._free_variables()
         self.attributes.update((id(variable), unique(legal(variable.name), taken)) for variable in self.stored)
         self.block_by_class = {block.cls: block for block in blocks}
