@@ -55,7 +55,7 @@ def test_training_agrees(monkeypatch: pytest.MonkeyPatch, act_type: str) -> None
         executor.backward()
     np.testing.assert_allclose(fused.outputs[0].asnumpy(), plain.outputs[0].asnumpy(), atol=2e-6)
     for name, gradient in plain.grad_dict.items():
-        scale = 1e-5 * max(1.0, float(np.abs(gradient.asnumpy()).max()))
+        scale = 1e-4 * max(1.0, float(np.abs(gradient.asnumpy()).max()))  # BatchNorm is less exact in channels-last
         np.testing.assert_allclose(
             fused.grad_dict[name].asnumpy(), gradient.asnumpy(), rtol=1e-4, atol=scale, err_msg=name
         )
