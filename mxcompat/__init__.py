@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import sys
 from typing import Any
 
 __version__ = "1.9.1"
@@ -120,6 +121,34 @@ def __getattr__(name: str) -> Any:
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__, *_OWN})
 
+
+def load_ipython_extension(ipython: Any) -> None:
+    """``%load_ext mxcompat``: the alias, and symbols that show as drawings."""
+    from mxcompat.migrate.notebook import load
+
+    load(ipython)
+
+
+def unload_ipython_extension(ipython: Any) -> None:
+    """``%unload_ext mxcompat``: the end of both."""
+    from mxcompat.migrate.notebook import unload
+
+    unload(ipython)
+
+
+class _UnsupportedModules:
+    """Asked last of all finders: ``from mxcompat.gluon import nn`` gives a stand-in that can be imported but not used."""
+
+    @staticmethod
+    def find_spec(fullname: str, path: Any = None, target: Any = None) -> Any:
+        if not fullname.startswith("mxcompat."):
+            return None
+        from mxcompat.migrate.alias import stand_in
+
+        return stand_in(fullname)
+
+
+sys.meta_path.append(_UnsupportedModules)
 
 if os.environ.get("MXNET_PROFILER_AUTOSTART", "0") not in ("", "0", "false"):
     from mxcompat.profiler.control import autostart

@@ -23,6 +23,7 @@ COMMANDS = {
     "check": ("mxcompat.check.command", "report what in scripts, notebooks and symbol files works here"),
     "doctor": ("mxcompat.tools.doctor", "show versions, devices and settings, and run a short self-test"),
     "inspect": ("mxcompat.tools.inspect_file", "show what a .params, .json, .rec, .idx or .states file holds"),
+    "migrate": ("mxcompat.migrate.rewrite", "rewrite scripts and notebooks for mxcompat"),
     "ops": ("mxcompat.migrate.catalogue", "list the original's operators: supported, missing, left out"),
     "rec": ("mxcompat.tools.rec", "list, take apart, check, repair and pack RecordIO files"),
     "run": ("mxcompat.migrate.run", "run an unmodified MXNet script"),

@@ -72,11 +72,10 @@ class _AbsentFinder(MetaPathFinder, Loader):
     ) -> ModuleSpec | None:
         if not fullname.startswith("mxcompat."):
             return None
+        spec = stand_in(fullname)
+        if spec is not None:
+            return spec
         short = fullname.partition(".")[2]
-        parent, _, child = short.rpartition(".")
-        known = _ABSENT_SUBMODULES.get(parent, "").split() if parent else mxcompat._MODULES.values()
-        if child in known:
-            return ModuleSpec(fullname, self, is_package=True)
         advice = ADVICE.get(short.split(".")[0])
         # A name other than the one searched for keeps `from mxnet import name` from swallowing this message.
         raise ModuleNotFoundError(
@@ -88,6 +87,13 @@ class _AbsentFinder(MetaPathFinder, Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         """Nothing to run: a stand-in is complete when it is made."""
+
+
+def stand_in(fullname: str) -> ModuleSpec | None:
+    """The spec of a stand-in for a module of the original that mxcompat does not have; None for any other name."""
+    parent, _, child = fullname.partition(".")[2].rpartition(".")
+    known = _ABSENT_SUBMODULES.get(parent, "").split() if parent else mxcompat._MODULES.values()
+    return ModuleSpec(fullname, _ABSENT, is_package=True) if child in known else None
 
 
 _FINDER, _ABSENT = _AliasFinder(), _AbsentFinder()
