@@ -16,7 +16,10 @@ STRAIGHT = [
     Row("contrib.gradientmultiplier", {"data": (3, 4)}, {"scalar": 2.0, "is_int": False}, dtype="float64"),
     Row("contrib.gradientmultiplier", {"data": (3, 4)}),
     Row("contrib.gradientmultiplier", {"data": ints((3,), -5, 5)}, {"scalar": 2.5}, dtype="int32"),
-    Row("contrib.backward_gradientmultiplier", {"data": (3, 4)}, {"scalar": 2.5}, grad=False, faces=("nd",)),
+    *[
+        Row("contrib.backward_gradientmultiplier", {"data": (3, 4)}, params, grad=False, faces=("nd",), dtype=dtype)
+        for params, dtype in (({"scalar": 2.5}, "float32"), ({"scalar": 2.5}, "int32"), ({}, "float64"))
+    ],
 ]
 
 NUMBERS = [
