@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 import logging
 import os
+import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
@@ -164,10 +165,13 @@ def _flat_label(label: Any) -> Any:
     return label.reshape(-1)[: label.shape[0]]
 
 
-def data_iter(name: str, ignored: tuple[str, ...] = ()) -> Callable[[Callable[..., Reader]], Callable[..., Reader]]:
+def data_iter(
+    name: str, ignored: tuple[str, ...] = (), misspelt: tuple[str, ...] = ()
+) -> Callable[[Callable[..., Reader]], Callable[..., Reader]]:
     """Make ``mx.io.<name>`` of a function that takes parameters and returns a reader.
 
-    ``ignored`` names keywords that legacy programs give and the original does not read.
+    ``ignored`` and ``misspelt`` name keywords that published programs give and the original does not read; for the
+    latter there is a warning.
     """
 
     def register(make: Callable[..., Reader]) -> Callable[..., Reader]:
@@ -177,7 +181,9 @@ def data_iter(name: str, ignored: tuple[str, ...] = ()) -> Callable[[Callable[..
             if args:
                 raise TypeError(f"{name} can only accept keyword arguments")
             names = {key: str(kwargs.pop(key)) for key in _NAMES if key in kwargs}
-            given = {key: value for key, value in kwargs.items() if key not in ignored}
+            for key in set(misspelt) & kwargs.keys():
+                warnings.warn(f"{name}: {key} is no parameter, it has no effect (as in MXNet)", stacklevel=2)
+            given = {key: value for key, value in kwargs.items() if key not in (*ignored, *misspelt)}
             return MXDataIter(make(**_parsed(name, params, given)), **names)
 
         creator.__name__ = creator.__qualname__ = name

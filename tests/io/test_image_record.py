@@ -158,7 +158,7 @@ class TestErrors:
     @pytest.mark.parametrize(
         ("options", "message"),
         [
-            ({"rand_corp": True}, "unknown parameter 'rand_corp'"),
+            ({"rand_crops": True}, "unknown parameter 'rand_crops'"),
             ({"path_imgrec": ""}, "must specify path_imgrec"),
             ({"path_imgrec": "nowhere.rec"}, "Cannot find any files"),
             ({"data_shape": (2, 8, 8)}, "expected 1, 3 or 4 channels"),
@@ -178,6 +178,10 @@ class TestErrors:
     def test_bad_input(self, folder: str, options: dict, message: str) -> None:
         with pytest.raises(MXNetError, match=message):
             make(folder, **options)
+
+    def test_what_examples_misspell(self, folder: str) -> None:
+        with pytest.warns(UserWarning, match="ImageRecordIter: and_mirror is no parameter"):
+            make(folder, and_mirror=False)
 
     def test_bad_lists(self, folder: str, tmp_path: Path) -> None:
         (tmp_path / "a.lst").write_text("0\t1\n2\tx\n")
