@@ -58,7 +58,7 @@ def stepped(optimizer: Any, steps: int) -> list[float]:
 
 class TestRegistry:
     def test_names(self) -> None:
-        ours = {name for name, kind in Optimizer.opt_registry.items() if kind.__module__.startswith("mxcompat.")}
+        ours = {name for name, kind in Optimizer.opt_registry.items() if kind.__module__.startswith("mxcompat.optimizer.")}
         assert ours == set(OWN_ATTRIBUTES)
 
     @pytest.mark.parametrize("name", OWN_ATTRIBUTES)

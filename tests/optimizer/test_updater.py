@@ -51,7 +51,11 @@ def test_states_move_to_the_context_of_the_weight() -> None:
     assert (moved[0], moved[1][0].context, moved[1][1]) == (None, mx.cpu(2), 3)
 
 
-@pytest.mark.parametrize("name", sorted(set(mx.optimizer.Optimizer.opt_registry) - {"groupadagrad", "test", "sgld"}))
+#: those of mx.optimizer; contrib.svrg_optimization registers two that need arguments
+NAMES = {n for n, kind in mx.optimizer.Optimizer.opt_registry.items() if kind.__module__.startswith("mxcompat.optimizer.")}
+
+
+@pytest.mark.parametrize("name", sorted(NAMES - {"groupadagrad", "test", "sgld"}))
 @pytest.mark.parametrize("with_optimizer", [False, True])
 def test_states_go_round(name: str, with_optimizer: bool) -> None:
     def make() -> Any:
