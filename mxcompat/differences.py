@@ -13,7 +13,6 @@ __all__ = ["DIFFERENCES", "GENERAL", "RANDOM", "difference"]
 _DRAWS = "random numbers come from PyTorch's generators: a seed repeats a run, but draws other numbers than MXNet's"
 _NO_INTEGER_GRADIENT = "a cast to an integer type passes no gradient (MXNet passes it through)"
 _CHECKED_ON_CPU = "indices out of range with mode='raise' are found in eager execution on the CPU only"
-_RAISED_EARLIER = "errors are raised by the call that makes them, so that none is left to be raised here"
 
 #: operators that draw random numbers
 RANDOM = frozenset(
@@ -38,7 +37,6 @@ DIFFERENCES: dict[str, str] = {
     "take": _CHECKED_ON_CPU,
     "_image_flip_left_right": "along an axis of odd size the middle line stays in its place (MXNet leaves it unwritten)",
     "_image_flip_top_bottom": "along an axis of odd size the middle line stays in its place (MXNet leaves it unwritten)",
-    "nd.waitall": _RAISED_EARLIER,
     "profiler.dumps": "the mean of a counter or of memory is the mean of its values (MXNet gives half its range)",
     "profiler.set_config": "profile_api is off unless it is asked for, and then shows PyTorch's own events",
 }

@@ -17,8 +17,8 @@ EPILOG = """\
 what --to makes:
   module       OUT.py, an nn.Module as a person would write it, that needs torch and safetensors alone and can be trained
                (its loss function is in it), and OUT.safetensors, its weights under the symbol's names
-  pt2          OUT.pt2 for torch.export.load, for the given shapes
-  onnx         OUT.onnx by torch.onnx (needs mxcompat[onnx]), for the given shapes
+  pt2          OUT.pt2 for torch.export.load, for the given shapes (--dynamic-batch: for any batch size)
+  onnx         OUT.onnx by torch.onnx (needs mxcompat[onnx]), likewise
   safetensors  OUT.safetensors: the arrays under their names, the symbol's JSON in the metadata
   params       the way back: PREFIX is a .safetensors file; OUT-symbol.json and OUT-EPOCH.params, which MXNet loads
 
@@ -53,6 +53,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--shape", metavar="NAME=SIZE,…", type=_shape, nargs="+", action="extend", default=[], help="of each input"
     )
     parser.add_argument("-o", "--out", metavar="OUT", required=True, help="where to write it")
+    parser.add_argument("--dynamic-batch", action="store_true", help="leave axis 0 of the inputs open (pt2 and onnx)")
     parser.add_argument("--seed", type=int, default=0, help="of the inputs to compare on (0)")
     parser.add_argument("--tolerance", type=float, default=1e-4, help="times an output's largest value (1e-4)")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="of the report")
@@ -69,7 +70,8 @@ def main(args: argparse.Namespace) -> int:
             if not args.shape:
                 raise CommandError("--shape is missing: give the shape of each input, such as --shape data=1,3,224,224")
             found = checkpoint.load(args.prefix, args.epoch, dict(args.shape))
-            result = exports.convert(found, args.to, args.out, args.seed, args.tolerance)
+            dynamic = {name: [0] for name, _ in args.shape} if args.dynamic_batch else None
+            result = exports.convert(found, args.to, args.out, args.seed, args.tolerance, dynamic)
     except exports.OutOfTolerance as error:
         _report(args, error.differences, [], [], str(error))
         return 3

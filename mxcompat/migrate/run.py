@@ -25,6 +25,8 @@ __all__ = ["configure", "continue_in_child", "main", "python2_construct"]
 
 #: tells children which ``--device`` the run has; there (maybe empty) in every process below a run
 _DEVICE_VARIABLE = "MXCOMPAT_RUN_DEVICE"
+#: tells children that the run is strict
+_STRICT_VARIABLE = "MXCOMPAT_RUN_STRICT"
 
 #: what Python 2 wrote and Python 3 refuses: a pattern for the offending line, and its name
 _PYTHON2 = tuple(
@@ -53,9 +55,11 @@ def _seed(text: str) -> int:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``mxcompat run``."""
-    parser.usage = "mxcompat run [--seed N] [--device cpu|cuda] (-m MODULE | script.py) args…"
+    parser.usage = "mxcompat run [--profile] [--strict] [--seed N] [--device cpu|cuda] (-m MODULE | script.py) args…"
     parser.add_argument("--seed", type=_seed, metavar="N", help="start the generators of mxnet, numpy and random at N")
     parser.add_argument("--device", choices=("cpu", "cuda"), help="where the arrays of mx.gpu() live")
+    parser.add_argument("--profile", action="store_true", help="end with a table: operator, calls, time, device, note")
+    parser.add_argument("--strict", action="store_true", help="fail where something differs or has no effect here")
     parser.add_argument("-m", dest="is_module", action="store_true", help="run a module, as python -m does")
     parser.add_argument("script", nargs=argparse.REMAINDER, help="the script or module, and its own arguments")
 
@@ -67,9 +71,12 @@ def main(args: argparse.Namespace) -> int:
     alias.install()
     idioms.restore()
     _use_device(args.device)
+    if args.strict:
+        os.environ[_STRICT_VARIABLE] = "1"
+        _be_strict()
     if args.seed is not None:
         _start_generators(args.seed)
-    return _execute(args.script, args.is_module)
+    return _profiled(args.script, args.is_module) if args.profile else _execute(args.script, args.is_module)
 
 
 def continue_in_child() -> None:
@@ -79,6 +86,26 @@ def continue_in_child() -> None:
     if device is not None:
         idioms.restore()
         _use_device(device)
+        if os.environ.get(_STRICT_VARIABLE):
+            _be_strict()
+
+
+def _be_strict() -> None:
+    from mxcompat.migrate import observe
+
+    observe.refuse_differences()
+
+
+def _profiled(command: list[str], is_module: bool) -> int:
+    """Run it, and end with the table, however it ends. Processes that it starts are not in the table."""
+    from mxcompat.migrate.observe import Profile
+
+    profile = Profile()
+    profile.start()
+    try:
+        return _execute(command, is_module)
+    finally:
+        print(profile.table(), file=sys.stderr)
 
 
 def python2_construct(line: str) -> str | None:
@@ -191,7 +218,7 @@ def _show(hook: Any, error: BaseException) -> None:
     if construct:
         print(
             f"mxcompat run: {error.filename}:{error.lineno}: this is Python 2 ({construct}); "  # type: ignore[attr-defined]
-            "convert the file to Python 3 first, for instance with fissix",
+            "mxcompat migrate --py2 converts it",
             file=sys.stderr,
         )
 

@@ -38,7 +38,10 @@ def rewrite(text: str, py2: bool = False) -> str:
         ("from mxnet.io import *\n", "from mxcompat.io import *\n"),
         ("import os, mxnet as mx\n", "import os, mxcompat as mx\n"),
         ("import mxnet\nx = mxnet.nd.zeros(3)\n", "import mxcompat\nx = mxcompat.nd.zeros(3)\n"),
-        ("import mxnet.symbol\nmxnet.symbol.Variable('a')\n", "import mxcompat.symbol\nmxcompat.symbol.Variable('a')\n"),
+        (
+            "import mxnet.symbol\nmxnet.symbol.Variable('a')\n",
+            "import mxcompat.symbol\nmxcompat.symbol.Variable('a')\n",
+        ),
         ("import mxnet as mxnet\nmxnet.cpu()\n", "import mxcompat as mxnet\nmxnet.cpu()\n"),
         ("import mxnet\nf(mxnet=1).mxnet\n", "import mxcompat\nf(mxnet=1).mxnet\n"),
         ("try:\n    import mxnet as mx\nexcept ImportError:\n    mx = None\n",) * 2,
@@ -50,7 +53,9 @@ def rewrite(text: str, py2: bool = False) -> str:
     ],
 )
 def test_imports(before: str, after: str) -> None:
-    assert rewrite(before) == (after.replace("import mxnet as mx\n", "import mxcompat as mx\n") if "try" in before else after)
+    assert rewrite(before) == (
+        after.replace("import mxnet as mx\n", "import mxcompat as mx\n") if "try" in before else after
+    )
 
 
 @pytest.mark.parametrize(
@@ -175,7 +180,9 @@ def test_python2() -> None:
     assert rewrite_source(text, "a.py").text == text
 
 
-@pytest.mark.parametrize("text", ["print(input('x'))\n", "for k in d.items(): pass\n", "x = 1 / 2\n", "list(map(f, x))\n"])
+@pytest.mark.parametrize(
+    "text", ["print(input('x'))\n", "for k in d.items(): pass\n", "x = 1 / 2\n", "list(map(f, x))\n"]
+)
 def test_python3_stays_under_py2(text: str) -> None:
     assert rewrite(text, py2=True) == text
 
@@ -289,7 +296,10 @@ def test_output(tmp_path: Path) -> None:
     put(tmp_path / "in" / "a.py"), put(tmp_path / "in" / "sub" / "b.ipynb", notebook("import mxnet"))
     put(tmp_path / "in" / ".git" / "c.py"), put(tmp_path / "in" / "d.txt")
     assert main(["migrate", str(tmp_path / "in"), "-o", str(tmp_path / "out")]) == 0
-    assert sorted(str(p.relative_to(tmp_path / "out")) for p in (tmp_path / "out").rglob("*.*")) == ["a.py", "sub/b.ipynb"]
+    assert sorted(str(p.relative_to(tmp_path / "out")) for p in (tmp_path / "out").rglob("*.*")) == [
+        "a.py",
+        "sub/b.ipynb",
+    ]
     assert main(["migrate", str(tmp_path / "in" / "a.py"), "-o", str(tmp_path / "new.py")]) == 0
     assert (tmp_path / "new.py").read_text() == "import mxcompat as mx\n"
     assert main(["migrate", str(tmp_path / "in" / "a.py"), "-o", str(tmp_path / "in" / "a.py")]) == 2
