@@ -124,7 +124,7 @@ def _run_process(path: Path, options: argparse.Namespace, scratch: str, report: 
     if options.record:
         environment["UPSTREAM_REAL"] = "1"
     settings = Path(scratch) / "pytest.ini"
-    settings.write_text("[pytest]\nfilterwarnings = ignore\n")
+    settings.write_text("[pytest]\nfilterwarnings = default\n")
     command = [options.python, "-m", "pytest", "-p", "tests.upstream.plugin", "-p", "no:cacheprovider", "-q"]
     command += ["-c", str(settings), "--rootdir", scratch, "--tb=short", str(path.resolve())]
     if options.k:
