@@ -58,8 +58,14 @@ def load(prefix: str, epoch: int, shapes: Mapping[str, tuple[int, ...]]) -> Chec
     return make(symbol, {**arrays, **aux}, shapes, os.path.basename(prefix) or "net")
 
 
-def make(symbol: Any, arrays: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]], name: str) -> Checkpoint:
-    """The checkpoint of a symbol and its arrays (NDArray by name) at the given input shapes."""
+def make(
+    symbol: Any,
+    arrays: Mapping[str, Any],
+    shapes: Mapping[str, tuple[int, ...]],
+    name: str,
+    types: Mapping[str, str] | None = None,
+) -> Checkpoint:
+    """The checkpoint of a symbol and its arrays (NDArray by name) at the given input shapes (and types, float32 else)."""
     order = topological(symbol._heads)
     nodes = {node.name: node for node in order if node.op is None}
     unknown = [key for key in shapes if key not in nodes]
@@ -70,6 +76,7 @@ def make(symbol: Any, arrays: Mapping[str, Any], shapes: Mapping[str, tuple[int,
     known = {key: array for key, array in arrays.items() if key in nodes and key not in shapes}
     given.update((id(nodes[key]), tuple(array.shape)) for key, array in known.items())
     kinds = {id(nodes[key]): TORCH_BY_NAME[np.dtype(array.dtype).name] for key, array in known.items()}
+    kinds.update((id(nodes[key]), TORCH_BY_NAME[kind]) for key, kind in (types or {}).items())
     found_shapes, found_types = _infer(order, given, kinds)
     aux = set(symbol.list_auxiliary_states())
     variables = {}

@@ -23,6 +23,7 @@ from mxcompat import ndarray as nd
 from mxcompat import symbol as sym
 from mxcompat.convert import ConversionError
 from mxcompat.convert.checkpoint import Checkpoint, reference_outputs, seeded_inputs
+from mxcompat.convert.steps import legal
 from mxcompat.convert.translate import translate
 from mxcompat.convert.verify import Difference, compare
 from mxcompat.convert.write import source_text
@@ -50,17 +51,36 @@ class Result:
     notes: list[str] = field(default_factory=list)
 
 
+@dataclass
+class Job:
+    """What is to be made: the file ``name`` in ``folder``, of a checkpoint, verified on ``inputs``."""
+
+    checkpoint: Checkpoint
+    folder: Path
+    name: str
+    inputs: Mapping[str, np.ndarray]
+    dynamic: Mapping[str, Sequence[int]]
+
+
 def convert(
-    checkpoint: Checkpoint, form: str, out: str, seed: int = 0, tolerance: float = TOLERANCE
+    checkpoint: Checkpoint,
+    form: str,
+    out: str,
+    seed: int = 0,
+    tolerance: float = TOLERANCE,
+    dynamic: Mapping[str, Sequence[int]] | None = None,
 ) -> Result:
     """Write the checkpoint as ``form`` (a key of ``FORMATS``) to ``out``, once its outputs agree with mxcompat's.
 
-    Raises ``OutOfTolerance`` where they do not, ``ConversionError`` where an operator or a package stands in the way.
+    ``dynamic`` names axes of inputs whose size a pt2 or ONNX file leaves open. Raises ``OutOfTolerance`` where they do
+    not, ``ConversionError`` where an operator or a package stands in the way.
     """
     suffix, make = FORMATS[form]
     path = Path(out) if out.endswith(suffix) else Path(out + suffix)
     if not path.parent.is_dir():
         raise ConversionError(f"{path.parent}: no such folder (-o names the file to write)")
+    if dynamic and form not in ("pt2", "onnx"):
+        raise ConversionError(f"sizes are left open in pt2 and ONNX files only, not in {form}")
     inputs = seeded_inputs(checkpoint, seed)
     expected = reference_outputs(checkpoint, inputs)
     names = checkpoint.symbol.list_outputs()
@@ -68,7 +88,7 @@ def convert(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what torch's exporters say about themselves
-            found = make(checkpoint, folder, path.name, inputs)
+            found = make(Job(checkpoint, folder, path.name, inputs, dynamic or {}))
         differences = compare(names, expected, found, tolerance)
         wrong = [difference for difference in differences if not difference.agrees]
         if wrong:
@@ -120,11 +140,11 @@ def _write_safetensors(checkpoint: Checkpoint, path: Path) -> None:
     path.chmod(mode)
 
 
-def _safetensors(checkpoint: Checkpoint, folder: Path, name: str, inputs: Mapping[str, np.ndarray]) -> list[np.ndarray]:
-    _write_safetensors(checkpoint, folder / name)
-    symbol, arrays = read_safetensors(str(folder / name))
-    again = Checkpoint(**{**vars(checkpoint), "symbol": symbol, "arrays": arrays})
-    return reference_outputs(again, inputs)
+def _safetensors(job: Job) -> list[np.ndarray]:
+    _write_safetensors(job.checkpoint, job.folder / job.name)
+    symbol, arrays = read_safetensors(str(job.folder / job.name))
+    again = Checkpoint(**{**vars(job.checkpoint), "symbol": symbol, "arrays": arrays})
+    return reference_outputs(again, job.inputs)
 
 
 def read_safetensors(path: str) -> tuple[Any, dict[str, Any]]:
@@ -207,13 +227,15 @@ def forget_files() -> None:
         del sys.modules[name]
 
 
-def _example(checkpoint: Checkpoint, network: torch.nn.Module, inputs: Mapping[str, np.ndarray]) -> tuple:
+def argument_names(network: torch.nn.Module) -> list[str]:
     """The arguments of ``forward``: inputs, then labels that outputs depend on."""
-    from mxcompat.convert.steps import legal
-
-    by_name = {legal(name, "data"): torch.from_numpy(value) for name, value in inputs.items()}
     code = network.forward.__code__  # type: ignore[union-attr]
-    return tuple(by_name[name] for name in code.co_varnames[1 : code.co_argcount])
+    return list(code.co_varnames[1 : code.co_argcount])
+
+
+def _arguments(job: Job, network: torch.nn.Module) -> dict[str, torch.Tensor]:
+    by_name = {legal(name, "data"): torch.from_numpy(value) for name, value in job.inputs.items()}
+    return {name: by_name[name] for name in argument_names(network)}
 
 
 def _arrays(outputs: Any) -> list[np.ndarray]:
@@ -221,17 +243,32 @@ def _arrays(outputs: Any) -> list[np.ndarray]:
     return [output.detach().numpy() for output in outputs]
 
 
-def _module(checkpoint: Checkpoint, folder: Path, name: str, inputs: Mapping[str, np.ndarray]) -> list[np.ndarray]:
-    network = _write_module(checkpoint, folder, name)
+def _module(job: Job) -> list[np.ndarray]:
+    network = _write_module(job.checkpoint, job.folder, job.name)
     with torch.no_grad():
-        return _arrays(network(*_example(checkpoint, network, inputs)))
+        return _arrays(network(*_arguments(job, network).values()))
 
 
-def _exported(checkpoint: Checkpoint, inputs: Mapping[str, np.ndarray]) -> tuple[torch.nn.Module, tuple]:
-    """The network of a temporary module, and example arguments."""
+def _exported(job: Job) -> tuple[torch.nn.Module, dict[str, torch.Tensor]]:
+    """The network of a temporary module, and its arguments."""
     with tempfile.TemporaryDirectory() as folder:
-        network = _write_module(checkpoint, Path(folder), "net.py")
-    return network, _example(checkpoint, network, inputs)
+        network = _write_module(job.checkpoint, Path(folder), "net.py")
+    return network, _arguments(job, network)
+
+
+def _open_sizes(job: Job, arguments: Mapping[str, torch.Tensor]) -> tuple[tuple, dict | None]:
+    """Example arguments, and their dynamic shapes. An open size is 2 or more there: exporters take 1 for a constant."""
+    if not job.dynamic:
+        return tuple(arguments.values()), None
+    shapes: dict[str, dict[int, Any]] = {}
+    examples = []
+    for name, value in arguments.items():
+        axes = [axis for key, given in job.dynamic.items() if legal(key, "data") == name for axis in given]
+        shapes[name] = {axis: torch.export.Dim.DYNAMIC for axis in axes}  # type: ignore[attr-defined]
+        for axis in axes:
+            value = value.repeat_interleave(2, axis) if value.shape[axis] == 1 else value
+        examples.append(value)
+    return tuple(examples), shapes
 
 
 def _failed(what: str, error: BaseException) -> ConversionError:
@@ -241,34 +278,34 @@ def _failed(what: str, error: BaseException) -> ConversionError:
     return ConversionError(f"{what} failed, while --to module works: {type(error).__name__}: {lines[0] if lines else ''}")
 
 
-def _pt2(checkpoint: Checkpoint, folder: Path, name: str, inputs: Mapping[str, np.ndarray]) -> list[np.ndarray]:
-    network, arguments = _exported(checkpoint, inputs)
+def _pt2(job: Job) -> list[np.ndarray]:
+    network, arguments = _exported(job)
+    examples, shapes = _open_sizes(job, arguments)
     try:
-        program = torch.export.export(network, arguments)
-        torch.export.save(program, folder / name)
+        program = torch.export.export(network, examples, dynamic_shapes=shapes)
+        torch.export.save(program, job.folder / job.name)
     except Exception as error:  # whatever the exporter meets
         raise _failed("torch.export", error) from error
-    return _arrays(torch.export.load(folder / name).module()(*arguments))
+    return _arrays(torch.export.load(job.folder / job.name).module()(*arguments.values()))
 
 
-def _onnx(checkpoint: Checkpoint, folder: Path, name: str, inputs: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+def _onnx(job: Job) -> list[np.ndarray]:
     onnx = need("onnx", "onnx", "ONNX export")
     need("onnxscript", "onnx", "ONNX export")
     logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)  # absent torchvision
-    network, arguments = _exported(checkpoint, inputs)
-    code = network.forward.__code__  # type: ignore[union-attr]
-    names = list(code.co_varnames[1 : code.co_argcount])
-    outputs = checkpoint.symbol.list_outputs()
+    network, arguments = _exported(job)
+    examples, shapes = _open_sizes(job, arguments)
+    path = str(job.folder / job.name)
     try:
         with torch.no_grad():
             torch.onnx.export(
-                network, arguments, str(folder / name), dynamo=True, input_names=names, output_names=outputs,
-                external_data=False, verbose=False, custom_translation_table={torch.ops.aten.sort.stable: _stable_sort},
+                network, examples, path, dynamo=True, input_names=list(arguments), dynamic_shapes=shapes,
+                output_names=job.checkpoint.symbol.list_outputs(), external_data=False, verbose=False,
+                custom_translation_table={torch.ops.aten.sort.stable: _stable_sort},
             )  # fmt: skip
     except Exception as error:  # whatever the exporter meets
         raise _failed("torch.onnx", error) from error
-    given = {key: value.numpy() for key, value in zip(names, arguments)}
-    return run_onnx(onnx, str(folder / name), given)
+    return run_onnx(onnx, path, {key: value.numpy() for key, value in arguments.items()})
 
 
 def _stable_sort(self: Any, *, stable: bool = True, dim: int = -1, descending: bool = False) -> Any:
@@ -294,7 +331,7 @@ def run_onnx(onnx: ModuleType, path: str, inputs: Mapping[str, np.ndarray]) -> l
     return session.run(None, {name: value for name, value in inputs.items() if name in used})
 
 
-Maker = Callable[[Checkpoint, Path, str, Mapping[str, np.ndarray]], Sequence[np.ndarray]]
+Maker = Callable[[Job], Sequence[np.ndarray]]
 
 #: format -> the ending of its file, and what writes it into a folder and says what the file computes
 FORMATS: dict[str, tuple[str, Maker]] = {

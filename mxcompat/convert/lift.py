@@ -24,9 +24,9 @@ import torch
 from mxcompat.base import MXNetError
 from mxcompat.convert.steps import Step, is_number, number_text, unique
 from mxcompat.convert.translate import Call
-from mxcompat.ops.schema import NoEffect, Params
+from mxcompat.ops.schema import NoEffect, Operator, Params
 
-__all__ = ["lifted"]
+__all__ = ["is_liftable", "lifted"]
 
 #: modules that a copied body may use: object -> the name in the generated file and its import
 _MODULES = {
@@ -91,16 +91,9 @@ def lifted(call: Call) -> Step:
     """The step that calls the operator's own body; ``ConversionError`` where the body cannot leave mxcompat."""
     op = call.node.op
     assert op is not None
-    for is_so, reason in (
-        (op.instantiate is not None or op.name == "Custom", "it runs code of the program"),
-        (bool(call.node.subgraphs), "it contains subgraphs"),
-        (op.commit is not None, "it has states of its own"),
-        (bool(op.mutated_names(call.params)), "it changes its inputs"),
-    ):
-        if is_so:
-            raise call.refuse(f"the operator cannot be converted: {reason}")
-    if op.fn.__closure__:
-        raise call.refuse("the operator cannot be converted: it has no form in PyTorch here")
+    reason = "it contains subgraphs" if call.node.subgraphs else _why_not(op)
+    if reason:
+        raise call.refuse(f"the operator cannot be converted: {reason}")
     lifter = _Lifter(call)
     name = lifter.take(sys.modules[op.fn.__module__], op.fn.__code__.co_name)
     given = [f"{{{i}}}" for i in range(len(call.inputs))]
@@ -122,6 +115,24 @@ def lifted(call: Call) -> Step:
             given.append(f"{key}={number_text(value)}")
     step = call.step(f"{name}({', '.join(given)})", **numbers)
     return _with_outputs(call, step)
+
+
+def _why_not(op: Operator) -> str:
+    """Why an operator's body cannot leave mxcompat; empty if it can."""
+    for is_so, reason in (
+        (op.instantiate is not None or op.name == "Custom", "it runs code of the program"),
+        (op.commit is not None, "it has states of its own"),
+        (bool(op.mutates), "it changes its inputs"),
+        (bool(op.fn.__closure__), "it has no form in PyTorch here"),
+    ):
+        if is_so:
+            return reason
+    return ""
+
+
+def is_liftable(op: Operator) -> bool:
+    """Whether the operator's body can be taken over."""
+    return op.symbolic and not _why_not(op)
 
 
 def _with_outputs(call: Call, step: Step) -> Step:

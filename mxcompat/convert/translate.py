@@ -11,7 +11,7 @@ from mxcompat.convert.checkpoint import Checkpoint
 from mxcompat.convert.steps import Layer, Program, Source, Step, Variable, legal
 from mxcompat.symbol.node import Node
 
-__all__ = ["Call", "Translator", "emits", "translate"]
+__all__ = ["Call", "Translator", "emits", "emitters", "translate"]
 
 Emitter = Callable[["Call"], "Step | Source | None"]
 
@@ -185,6 +185,12 @@ def _stem(weights: dict[str, Variable]) -> str:
 
 def translate(checkpoint: Checkpoint) -> Program:
     """The program of a checkpoint; ``ConversionError`` names the node and operator that cannot be written."""
+    emitters()
+    return Translator(checkpoint).run()
+
+
+def emitters() -> dict[str, Emitter]:
+    """All operators that are written in a form of their own."""
     from mxcompat.convert import functions, layers, losses  # noqa: F401  (they register their emitters)
 
-    return Translator(checkpoint).run()
+    return EMITTERS
