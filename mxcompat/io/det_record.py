@@ -68,11 +68,10 @@ class DetDecoder:
                 steps = planned
         return steps, label
 
-    def finish(self, sample: Sample, plan: Any, data: np.ndarray, label: np.ndarray) -> None:
-        """Change the pixels and write them, red first, into the upper left corner, and the label behind its sizes."""
-        steps, numbers = plan
+    def change(self, sample: Sample, plan: Any) -> np.ndarray:
+        """The pixels (height, width, channel) after the steps of the plan; ``MXNetError`` where these are too large."""
         pixels = sample.pixels
-        for step in steps:
+        for step in plan[0]:
             pixels = step(pixels)
         pixels = pixels.reshape(*pixels.shape[:2], -1)
         height, width, channels = pixels.shape
@@ -81,13 +80,22 @@ class DetDecoder:
                 f"image {sample.number} has the shape {(channels, height, width)}, which does not fit into "
                 f"data_shape={self.data_shape}"
             )
+        return pixels
+
+    def write(
+        self, changed: list[np.ndarray], plans: list, samples: list[Sample], data: np.ndarray, label: Any
+    ) -> None:
+        """Put the pixels, red first and normalized, into the upper left corners, and the labels behind their sizes."""
         data[...] = 0
-        for channel in range(channels):
-            data[channel, :height, :width] = red_first(pixels, channel)
-        self._normalize(data[:, :height, :width])
-        label[:_FRONT] = channels, height, width, numbers.size
-        label[_FRONT : _FRONT + numbers.size] = numbers
-        label[_FRONT + numbers.size :] = self.params.label_pad_value
+        label[...] = self.params.label_pad_value
+        for place, (pixels, (_, numbers)) in enumerate(zip(changed, plans)):
+            height, width, channels = pixels.shape
+            target = data[place, :, :height, :width]
+            for channel in range(channels):
+                target[channel] = red_first(pixels, channel)
+            self._normalize(target)
+            label[place, :_FRONT] = channels, height, width, numbers.size
+            label[place, _FRONT : _FRONT + numbers.size] = numbers
 
     def _normalize(self, data: np.ndarray) -> None:
         """(data - mean) / std * scale, where a std of 0 means 1."""

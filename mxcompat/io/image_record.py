@@ -81,8 +81,8 @@ def decode_record(record: Record, channels: int) -> tuple[Any, np.ndarray]:
 
 
 def red_first(pixels: np.ndarray, channel: int) -> np.ndarray:
-    """One channel of pixels (height, width, channel), blue first, in the order red, green, blue, alpha."""
-    return pixels[:, :, 2 - channel if pixels.shape[2] > 2 and channel < 3 else channel]
+    """One channel of pixels (..., channel), blue first, in the order red, green, blue, alpha."""
+    return pixels[..., 2 - channel if pixels.shape[-1] > 2 and channel < 3 else channel]
 
 
 class ImageDecoder:
@@ -152,28 +152,43 @@ class ImageDecoder:
         scale = _F(1 if self.first_version else p.scale)
         return steps, mirrored, contrast * scale, illumination * scale
 
-    def finish(self, sample: Sample, plan: Any, data: np.ndarray, label: np.ndarray) -> None:
-        """Change the pixels and write them, red first, and the labels."""
-        steps, mirrored, contrast, illumination = plan
+    def change(self, sample: Sample, plan: Any) -> np.ndarray:
+        """The pixels (height, width, channel) after the steps of the plan; ``MXNetError`` for another shape than asked."""
         pixels = sample.pixels
-        for step in steps:
+        for step in plan[0]:
             pixels = step(pixels)
-        pixels = pixels.reshape(*pixels.shape[:2], -1)
-        if (pixels.shape[2], *pixels.shape[:2]) != self.data_shape:
+        channels = pixels.shape[2] if pixels.ndim == 3 else 1
+        if (channels, *pixels.shape[:2]) != self.data_shape:
             raise MXNetError(
-                f"image {sample.number} has the shape {(pixels.shape[2], *pixels.shape[:2])}, "
+                f"image {sample.number} has the shape {(channels, *pixels.shape[:2])}, "
                 f"expected data_shape={self.data_shape}"
             )
-        for channel in range(pixels.shape[2]):
-            source = red_first(pixels, channel)
-            target = data[channel][:, ::-1] if mirrored else data[channel]
-            self._write(channel, source, target, contrast, illumination)
-        label[...] = sample.label
+        return pixels
 
-    def _write(
-        self, channel: int, source: np.ndarray, target: np.ndarray, contrast: np.float32, illumination: np.float32
+    def write(
+        self, changed: list[np.ndarray], plans: list, samples: list[Sample], data: np.ndarray, label: Any
     ) -> None:
-        """One channel of an image into its place."""
+        """Put the pixels, mirrored, red first and normalized, and the labels into their places."""
+        channels, height, width = self.data_shape
+        stack = np.empty((len(changed), height, width, channels), np.uint8)
+        mirrored = [plan[1] for plan in plans]
+        later = self.mean is not None  # a mean image is subtracted before mirroring
+        for place, pixels in enumerate(changed):
+            target = stack[place] if channels > 1 else stack[place, :, :, 0]
+            target[...] = pixels[:, ::-1] if mirrored[place] and not later else pixels
+        factors = [np.array([plan[i] for plan in plans], np.float32).reshape(-1, 1, 1) for i in (2, 3)]
+        for channel in range(channels):
+            self._write_channel(channel, red_first(stack, channel), data[:, channel], *factors)
+        if later:
+            for place in np.flatnonzero(mirrored).tolist():
+                data[place] = data[place, :, :, ::-1].copy()
+        for place, sample in enumerate(samples):
+            label[place] = sample.label
+
+    def _write_channel(
+        self, channel: int, source: np.ndarray, target: np.ndarray, contrast: np.ndarray, illumination: np.ndarray
+    ) -> None:
+        """One channel of some images into its place."""
         p, letter = self.params, "rgba"[channel]
         if self.dtype == np.uint8:
             target[...] = source
@@ -193,7 +208,7 @@ class ImageDecoder:
                 factors = (contrast / deviation, illumination / deviation)
             operations = (np.multiply, np.add)
         for operation, factor in zip(operations, factors):
-            if factor != (0 if operation is np.add else 1):
+            if np.any(factor != (0 if operation is np.add else 1)):
                 operation(target, factor, out=target)
 
 

@@ -1,8 +1,8 @@
 """From records to batches of images, with threads that decode ahead.
 
-A ``Decoder`` does the work for one record in three steps: ``read`` decodes (in any thread, in any order), ``plan`` makes
-the random choices (one record after another, in the order of the batches) and ``finish`` writes the sample into its
-place in the batch (in any thread again). Results therefore do not depend on the number of threads.
+A ``Decoder`` does the work in steps: ``read`` decodes a record (in any thread, in any order), ``plan`` makes its random
+choices (one record after another, in the order of the batches), ``change`` carries them out and ``write`` puts a few
+samples into their places in the batch (in any thread again). Results therefore do not depend on the number of threads.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Protocol
 
@@ -25,6 +25,7 @@ from mxcompat.io.records import Record, Source
 __all__ = ["AUGMENT_SEED", "Decoder", "ImageBatches", "Sample"]
 
 AUGMENT_SEED = 111
+_GROUP = 16  # records that a thread takes at a time
 
 
 class Sample:
@@ -50,8 +51,13 @@ class Decoder(Protocol):
     def plan(self, sample: Sample, draws: Sequence[Draws]) -> Any:
         """Make the random choices."""
 
-    def finish(self, sample: Sample, plan: Any, data: np.ndarray, label: np.ndarray) -> None:
-        """Write the sample into the batch."""
+    def change(self, sample: Sample, plan: Any) -> np.ndarray:
+        """The pixels (height, width, channel) after the plan."""
+
+    def write(
+        self, changed: list[np.ndarray], plans: list, samples: list[Sample], data: np.ndarray, label: Any
+    ) -> None:
+        """Put samples into their places: ``data`` and ``label`` are that part of the batch."""
 
 
 class _Turns:
@@ -104,33 +110,60 @@ class _Work:
         self.decoder, self.draws, self.turns = decoder, draws, _Turns()
         self.ordered = decoder.random and decoder.seed is None
 
-    def run(self, record: Record, turn: int, place: int, seed: int, batch: _Batch, last: bool) -> None:
-        """Decode, plan and finish one sample; ``MXNetError`` naming file and record for one that cannot be used."""
+    def run(self, group: list[tuple[Record, int]], turn: int, place: int, batch: _Batch, last: bool) -> None:
+        """Decode, plan and write a few samples; ``MXNetError`` naming file and record for one that cannot be used."""
+        attempts = [_Attempt(record, seed) for record, seed in group]
         try:
-            sample, plan = self._planned(record, turn, seed, batch, last)
-            self.decoder.finish(sample, plan, batch.data[place], batch.label[place])
-            batch.numbers[place] = sample.number
-        except Exception as error:  # noqa: BLE001 - whatever a damaged image makes a library raise
-            if isinstance(error, MXNetError) and str(error).startswith(record.path):
-                raise
-            raise record.error(error) from error
-
-    def _planned(self, record: Record, turn: int, seed: int, batch: _Batch, last: bool) -> tuple[Sample, Any]:
-        """The decoded sample and its random choices; records that cannot be used take their turn nevertheless."""
-        if not self.ordered:
-            own = [Draws((self.decoder.seed or 0) + seed + AUGMENT_SEED) for _ in self.decoder.seeds]
-            sample = self.decoder.read(record)
-            return sample, self.decoder.plan(sample, own)
-        try:
-            try:
-                sample = self.decoder.read(record)
-            finally:
-                self.turns.take(turn)
-            return sample, self.decoder.plan(sample, self.draws)
+            for attempt in attempts:
+                attempt.make("sample", self.decoder.read, attempt.record)
         finally:
-            if last:
-                batch.draws_state = states(self.draws)
-            self.turns.end()
+            if self.ordered:
+                self.turns.take(turn)
+        try:
+            for attempt in attempts:  # also behind a record that cannot be used, for the sake of the random numbers
+                draws = self.draws if self.ordered else self._own_draws(attempt.seed)
+                attempt.make("plan", self.decoder.plan, attempt.sample, draws)
+        finally:
+            if self.ordered:
+                if last:
+                    batch.draws_state = states(self.draws)
+                self.turns.end()
+        for attempt in attempts:
+            attempt.make("changed", self.decoder.change, attempt.sample, attempt.plan)
+        failed = next((attempt.error for attempt in attempts if attempt.error is not None), None)
+        if failed is not None:
+            raise failed
+        part = slice(place, place + len(attempts))
+        samples = [attempt.sample for attempt in attempts]
+        plans = [attempt.plan for attempt in attempts]
+        self.decoder.write([a.changed for a in attempts], plans, samples, batch.data[part], batch.label[part])
+        batch.numbers[part] = [sample.number for sample in samples]
+
+    def _own_draws(self, seed: int) -> list[Draws]:
+        return [Draws((self.decoder.seed or 0) + seed + AUGMENT_SEED) for _ in self.decoder.seeds]
+
+
+class _Attempt:
+    """What has become of a record so far; behind an error nothing is tried any more."""
+
+    __slots__ = ("changed", "error", "plan", "record", "sample", "seed")
+
+    def __init__(self, record: Record, seed: int):
+        self.record, self.seed = record, seed
+        self.sample: Any = None
+        self.plan: Any = None
+        self.changed: Any = None
+        self.error: MXNetError | None = None
+
+    def make(self, name: str, function: Callable, *arguments: Any) -> None:
+        """Set the attribute ``name`` to the result of a function, or the error."""
+        if self.error is not None:
+            return
+        try:
+            setattr(self, name, function(*arguments))
+        except Exception as error:  # noqa: BLE001 - whatever a damaged image makes a library raise
+            named = isinstance(error, MXNetError) and str(error).startswith(self.record.path)
+            self.error = error if named else self.record.error(error)  # type: ignore[assignment]
 
 
 def states(draws: Iterable[Draws]) -> list:
@@ -242,11 +275,17 @@ class ImageBatches:
             return
         batch.source_state = None if batch.wraps else self._states()
         batch.data[len(records) :] = batch.label[len(records) :] = 0
-        for place, (record, seed) in enumerate(records):
-            last = place == len(records) - 1
-            batch.work.append(self._pool.submit(self._work.run, record, self._turn, place, seed, batch, last))
-            self._turn += 1
+        self._share_out(records, batch)
         self._ahead.append(batch)
+
+    def _share_out(self, records: list[tuple[Record, int]], batch: _Batch) -> None:
+        """Give the threads the work for a batch, some records at a time."""
+        size = max(min(_GROUP, len(records) // (2 * self._threads)), 1)
+        for place in range(0, len(records), size):
+            group = records[place : place + size]
+            last = place + size >= len(records)
+            batch.work.append(self._pool.submit(self._work.run, group, self._turn, place, batch, last))
+            self._turn += 1
 
     def _gather(self, batch: _Batch) -> list[tuple[Record, int]]:
         """The records of the next batch, each with the number from which ``seed_aug`` makes its seed."""
@@ -292,13 +331,12 @@ class ImageBatches:
             for start in range(0, len(chunk), self.batch_size):
                 part = chunk[start : start + self.batch_size]
                 batch = _Batch(self.decoder, len(part))
-                for place, record in enumerate(part):
-                    seed = self.batch_size + start + place
-                    batch.work.append(self._pool.submit(self._work.run, record, self._turn, place, seed, batch, False))
-                    self._turn += 1
-                for place, future in enumerate(batch.work):
+                first = self.batch_size + start
+                self._share_out(list(zip(part, range(first, first + len(part)))), batch)
+                for future in batch.work:
                     future.result()
-                    total = total + batch.data[place] if count else batch.data[place].copy()
+                for sample in batch.data:
+                    total = total + sample if count else sample.copy()
                     count += 1
         if not count:
             raise MXNetError("mean_img: there are no images")

@@ -14,6 +14,7 @@ import time
 
 from tests.benchmarks import sparse
 from tests.benchmarks.networks import NETWORKS, batch, mlp, resnet50
+from tests.benchmarks.reading import READING
 
 #: the clock: processor time of all threads (BENCHMARK_CLOCK=cpu) does not see what else the machine does
 clock = time.process_time if os.environ.get("BENCHMARK_CLOCK") == "cpu" else time.perf_counter
@@ -205,6 +206,7 @@ for _name in ("sgd", "adam"):
             _by_hand_too,
         )
 WORKLOADS["linear regression on csr, 1,000 x 1M"] = (linear, None)
+WORKLOADS.update((name, (workload, None)) for name, workload in READING.items())
 for _name in NETWORKS:
     WORKLOADS[f"train {_name}"] = (functools.partial(train, name=_name), functools.partial(train_torch, name=_name))
     WORKLOADS[f"infer {_name}"] = (functools.partial(infer, name=_name), functools.partial(infer_torch, name=_name))
