@@ -1,16 +1,18 @@
 """The one list of documented differences in behaviour from MXNet 1.9.1, by operator (registry name) or place below ``mx``.
 
-``mxcompat check`` reports them as MX2, ``mxcompat run --profile`` notes them, ``--strict`` refuses them.
+``mxcompat check`` reports them as MX2, ``mxcompat run --profile`` notes them, ``--strict`` refuses them, both in the
+words of ``differs`` and ``no_effect``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["DIFFERENCES", "GENERAL", "RANDOM", "difference"]
+__all__ = ["DIFFERENCES", "DRAWS", "GENERAL", "RANDOM", "difference", "differs", "no_effect"]
 
-_DRAWS = "random numbers come from PyTorch's generators: a seed repeats a run, but draws other numbers than MXNet's"
+#: other random numbers are expected of a port: they are noted, and reported where a seed is set, but not refused
+DRAWS = "random numbers come from PyTorch's generators: a seed repeats a run, but draws other numbers than MXNet's"
 _NO_INTEGER_GRADIENT = "a cast to an integer type passes no gradient (MXNet passes it through)"
 _CHECKED_ON_CPU = "indices out of range with mode='raise' are found in eager execution on the CPU only"
 
@@ -31,8 +33,8 @@ RANDOM = frozenset(
 
 #: registry name of an operator, or place of a function below ``mx`` -> what is different
 DIFFERENCES: dict[str, str] = {
-    **dict.fromkeys(sorted(RANDOM), _DRAWS),
-    "random.seed": _DRAWS,
+    **dict.fromkeys(sorted(RANDOM), DRAWS),
+    "random.seed": DRAWS,
     "Cast": _NO_INTEGER_GRADIENT,
     "take": _CHECKED_ON_CPU,
     "_image_flip_left_right": "along an axis of odd size the middle line stays in its place (MXNet leaves it unwritten)",
@@ -43,7 +45,7 @@ DIFFERENCES: dict[str, str] = {
 
 #: what belongs to no single name
 GENERAL: tuple[str, ...] = (
-    _DRAWS,
+    DRAWS,
     "integer division by zero is found in eager execution on the CPU only",
     "errors are raised by the call that makes them, not later by asnumpy or wait_to_read",
     "under mxcompat run, methods that NumPy removed from its arrays (tostring, itemset, ptp, newbyteorder) stay removed, "
@@ -68,3 +70,13 @@ def difference(name: str, params: Mapping[str, Any]) -> str | None:
     if any(params.get(key) in values for key, values in never.items()):
         return None
     return DIFFERENCES.get(name)
+
+
+def differs(label: str, text: str) -> str:
+    """The sentence about a use of what differs."""
+    return f"{label} differs from MXNet: {text}"
+
+
+def no_effect(label: str, names: Sequence[str]) -> str:
+    """The sentence about parameters that are accepted and change nothing."""
+    return f"{label}: {', '.join(names)} {'has' if len(names) == 1 else 'have'} no effect here"

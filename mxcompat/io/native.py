@@ -21,7 +21,7 @@ from mxcompat.base import MXNetError
 from mxcompat.context import Context
 from mxcompat.io.batch import DataBatch, DataDesc, DataIter
 from mxcompat.ndarray.ndarray import NDArray, _wrap
-from mxcompat.ops.schema import NoEffect, Params, _read_signature
+from mxcompat.ops.schema import NoEffect, Params, _read_signature, unknown_parameter
 
 __all__ = ["DTYPES", "Loaded", "MXDataIter", "Reader", "creators", "data_iter"]
 
@@ -182,10 +182,12 @@ def data_iter(
                 raise TypeError(f"{name} can only accept keyword arguments")
             names = {key: str(kwargs.pop(key)) for key in _NAMES if key in kwargs}
             for key in set(misspelt) & kwargs.keys():
-                warnings.warn(f"{name}: {key} is no parameter, it has no effect (as in MXNet)", stacklevel=2)
+                warnings.warn(misspelt_keyword(name, key), stacklevel=2)
             given = {key: value for key, value in kwargs.items() if key not in (*ignored, *misspelt)}
             return MXDataIter(make(**_parsed(name, params, given)), **names)
 
+        creator.parameters = params  # type: ignore[attr-defined]  # read by mxcompat check
+        creator.ignored, creator.misspelt = (*_NAMES, *ignored), misspelt  # type: ignore[attr-defined]
         creator.__name__ = creator.__qualname__ = name
         creator.__doc__ = f"{inspect.getdoc(make)}\n\nParameters: {_described(params)}."
         creators[name] = creator
@@ -194,20 +196,22 @@ def data_iter(
     return register
 
 
+def misspelt_keyword(name: str, key: str) -> str:
+    """The warning about a keyword that published programs give and no version reads."""
+    return f"{name}: {key} is no parameter, it has no effect (as in MXNet)"
+
+
 def _parsed(name: str, params: dict[str, Any], given: dict[str, Any]) -> Params:
     """All parameters; ``MXNetError`` naming the iterator and the parameter for unknown, missing or ill-formed ones."""
     values = Params({param.name: param.default for param in params.values() if not param.required})
     for key, value in given.items():
         if key not in params:
             # Compat: the original ignores what it does not know, a misspelt parameter is never noticed there.
-            raise MXNetError(f"{name}: unknown parameter {key!r} (known: {', '.join([*params, *_NAMES])})")
-        try:
-            values[key] = params[key].kind.parse(value)
-        except (ValueError, TypeError, KeyError, SyntaxError, AttributeError, OverflowError):
-            raise MXNetError(f"{name}: parameter {key}={value!r}: expected {params[key].kind.text}") from None
+            raise unknown_parameter(name, key, [*params, *_NAMES])
+        values[key] = params[key].parse(value, name)
     for param in params.values():
         if param.name not in values:
-            raise MXNetError(f"{name}: required parameter {param.name} ({param.kind.text}) is missing")
+            raise param.missing(name)
     return values
 
 

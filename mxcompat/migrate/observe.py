@@ -12,31 +12,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from mxcompat.differences import DIFFERENCES, RANDOM, difference
+from mxcompat.differences import DIFFERENCES, DRAWS, RANDOM, difference, differs, no_effect
+from mxcompat.ops.schema import Operator, without_effect
 
 __all__ = ["Profile", "refuse_differences"]
 
+_STRICT = "which --strict does not allow"
 _HEAD = ("operator", "calls", "time (ms)", "device", "note")
-
-
-def _without_effect(known: dict[str, Any], given: dict[str, Any], params: Any) -> list[str]:
-    """The given parameters that change nothing here, but are not what they would be without."""
-    from mxcompat.ops.schema import NoEffect
-
-    return [
-        name
-        for name in given
-        if name in known
-        and isinstance(known[name].kind, NoEffect)
-        and name != "ctx"  # where arrays are made: it has its effect before it gets here
-        and params[name] != known[name].default
-    ]
 
 
 def _on_parse(look: Callable[[Any, dict[str, Any], Any, str], None]) -> None:
     """Show every parsed set of parameters to ``look(operator, given, parsed, node name)``, in this process."""
-    from mxcompat.ops.schema import Operator
-
     parse = Operator.parse
 
     def watched(self: Operator, given: dict[str, Any], node: str = "") -> Any:
@@ -61,19 +47,19 @@ def refuse_differences() -> None:
 
     load_catalogue()
     for name, text in DIFFERENCES.items():
-        if registry.find(name) is None and text != DIFFERENCES["random.seed"]:
+        if registry.find(name) is None and text != DRAWS:
             _refuse_function(name, text)
 
 
 def _refuse(op: Any, given: dict[str, Any], params: Any, node: str) -> None:
     from mxcompat.base import MXNetError
 
-    idle = _without_effect(op.params, given, params)
+    idle = without_effect(op.params, given, params)
     if idle:
-        raise MXNetError(f"{op.label(node)}: {', '.join(idle)} has no effect here, which --strict does not allow")
+        raise MXNetError(f"{no_effect(op.label(node), idle)}, {_STRICT}")
     text = None if op.name in RANDOM else difference(op.name, params)
     if text:
-        raise MXNetError(f"{op.label(node)} differs from MXNet, which --strict does not allow: {text}")
+        raise MXNetError(f"{differs(op.label(node), text)}, {_STRICT}")
 
 
 def _refusing_iterator(parse: Callable) -> Callable:
@@ -82,9 +68,9 @@ def _refusing_iterator(parse: Callable) -> Callable:
 
     def parsed(name: str, params: dict[str, Any], given: dict[str, Any]) -> Any:
         values = parse(name, params, given)
-        idle = _without_effect(params, given, values)
+        idle = without_effect(params, given, values)
         if idle:
-            raise MXNetError(f"{name}: {', '.join(idle)} has no effect here, which --strict does not allow")
+            raise MXNetError(f"{no_effect(name, idle)}, {_STRICT}")
         return values
 
     return parsed
@@ -98,7 +84,7 @@ def _refuse_function(name: str, text: str) -> None:
     module, _, function = name.rpartition(".")
 
     def refused(*args: Any, **kwargs: Any) -> Any:
-        raise MXNetError(f"mx.{name} differs from MXNet, which --strict does not allow: {text}")
+        raise MXNetError(f"{differs(f'mx.{name}', text)}, {_STRICT}")
 
     setattr(importlib.import_module(f"mxcompat.{module}"), function, refused)
 
@@ -135,7 +121,7 @@ class Profile:
         WATCH.callback = self._watch.callback
 
     def _look(self, op: Any, given: dict[str, Any], params: Any, node: str) -> None:
-        self._idle[op.name].update(_without_effect(op.params, given, params))
+        self._idle[op.name].update(without_effect(op.params, given, params))
         text = difference(op.name, params)
         if text:
             self._different[op.name] = text

@@ -18,7 +18,7 @@ import ast
 import functools
 import inspect
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -40,7 +40,8 @@ __all__ = [
     "OptionalInts",
     "OutputShape",
 ]
-__all__ += ["Param", "Params", "Shape", "Str", "Subgraphs", "TrainMode", "attribute_text"]
+__all__ += ["Param", "Params", "Shape", "Str", "Subgraphs", "TrainMode", "attribute_text", "unknown_parameter"]
+__all__ += ["without_effect"]
 
 REQUIRED = inspect.Parameter.empty
 HIDDEN_KEYS = ("ctx_group", "lr_mult", "wd_mult", "force_mirroring", "mirror_stage")
@@ -248,6 +249,34 @@ class Param(NamedTuple):
     def required(self) -> bool:
         return self.default is REQUIRED
 
+    def parse(self, value: Any, label: str) -> Any:
+        """The value; ``MXNetError`` saying what ``label`` (operator and node) expects there."""
+        try:
+            return self.kind.parse(value)
+        except (ValueError, TypeError, KeyError, SyntaxError, AttributeError, OverflowError):
+            raise MXNetError(f"{label}: parameter {self.name}={value!r}: expected {self.kind.text}") from None
+
+    def missing(self, label: str) -> MXNetError:
+        """What is raised when a required parameter is not given."""
+        return MXNetError(f"{label}: required parameter {self.name} ({self.kind.text}) is missing")
+
+
+def unknown_parameter(label: str, name: str, known: Iterable[str]) -> MXNetError:
+    """What is raised for a keyword that is no parameter."""
+    return MXNetError(f"{label}: unknown parameter {name!r} (known: {', '.join(known) or 'none'})")
+
+
+def without_effect(known: dict[str, Param], given: Iterable[str], params: dict[str, Any]) -> list[str]:
+    """The given parameters that change nothing here, and are not what they would be without being given."""
+    return [
+        name
+        for name in given
+        if name in known
+        and isinstance(known[name].kind, NoEffect)
+        and name != "ctx"  # where arrays are made: it has its effect before it gets here
+        and params[name] != known[name].default
+    ]
+
 
 class Params(dict):
     """Parsed parameters of one node, all of them, also readable as attributes (``params.kernel``)."""
@@ -412,18 +441,12 @@ class Operator:
                 if self.open_params:
                     values[name] = attribute_text(value)
                 elif not self.lenient:
-                    known = ", ".join(self.params) or "none"
-                    raise MXNetError(f"{self.label(node)}: unknown parameter {name!r} (known: {known})")
+                    raise unknown_parameter(self.label(node), name, self.params)
                 continue
-            try:
-                values[name] = param.kind.parse(value)
-            except (ValueError, TypeError, KeyError, SyntaxError, AttributeError, OverflowError):
-                raise MXNetError(
-                    f"{self.label(node)}: parameter {name}={value!r}: expected {param.kind.text}"
-                ) from None
+            values[name] = param.parse(value, self.label(node))
         for param in self.params.values():
             if param.required and param.name not in values:
-                raise MXNetError(f"{self.label(node)}: required parameter {param.name} ({param.kind.text}) is missing")
+                raise param.missing(self.label(node))
         return values
 
     def label(self, node: str = "") -> str:
