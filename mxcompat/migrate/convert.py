@@ -18,7 +18,7 @@ what --to makes:
   module       OUT.py, an nn.Module as a person would write it, that needs torch and safetensors alone and can be trained
                (its loss function is in it), and OUT.safetensors, its weights under the symbol's names
   pt2          OUT.pt2 for torch.export.load, for the given shapes (--dynamic-batch: for any batch size)
-  onnx         OUT.onnx by torch.onnx (needs mxcompat[onnx]), likewise
+  onnx         OUT.onnx by torch.onnx, likewise (needs mxcompat[onnx], the others mxcompat[convert])
   safetensors  OUT.safetensors: the arrays under their names, the symbol's JSON in the metadata
   params       the way back: PREFIX is a .safetensors file; OUT-symbol.json and OUT-EPOCH.params, which MXNet loads
 
@@ -27,8 +27,12 @@ relative difference and the cosine. Only what agrees is written.
 
 exit codes: 0 written, 2 the input is wrong or an operator cannot be converted, 3 the numbers are out of tolerance
 
-example:
-  mxcompat convert resnet-50 0 --to module --shape data=1,3,224,224 -o resnet50.py"""
+examples:
+  mxcompat convert resnet-50 0 --to module --shape data=1,3,224,224 -o resnet50.py
+  mxcompat convert resnet-50 0 --to pt2 --shape data=1,3,224,224 --dynamic-batch -o resnet50.pt2
+  mxcompat convert lstm 12 --to onnx --shape data=8,35 lstm_init_c=8,200 lstm_init_h=8,200 -o lstm.onnx
+  mxcompat convert resnet-50 0 --to safetensors --shape data=1,3,224,224 -o resnet50.safetensors
+  mxcompat convert resnet50.safetensors 1 --to params -o tuned        # tuned-symbol.json, tuned-0001.params"""
 
 
 def _shape(text: str) -> tuple[str, tuple[int, ...]]:

@@ -11,7 +11,6 @@ import numpy as np
 
 from mxcompat import ndarray as nd
 from mxcompat import symbol as symbols
-from mxcompat.convert import ConversionError
 
 __all__ = ["export_model", "get_operator_support"]
 
@@ -46,9 +45,9 @@ def export_model(
     ``dynamic_input_shapes`` that are no numbers stay open (of each input the first, when it is not given). The file always
     carries its inferred shapes, so ``run_shape_inference`` adds nothing; ``verbose`` prints how the outputs compare.
 
-    Raises ``ImportError`` without the package onnx (extra ``mxcompat[onnx]``), ``ValueError`` for arguments that are
-    neither files nor objects, ``MXNetError`` naming node and operator for what cannot be exported, and where the outputs
-    of the file differ from mxcompat's by more than 1e-4 of their largest value.
+    Raises ``ImportError`` without the package onnx (extra ``mxcompat[onnx]``), ``ValueError`` for files that do not exist
+    and arguments that are neither files nor objects, ``MXNetError`` naming node and operator for what cannot be exported,
+    and where the outputs of the file differ from mxcompat's by more than 1e-4 of their largest value.
     """
     from mxcompat.convert import checkpoint, exports
 
@@ -84,7 +83,7 @@ def _objects(symbol: Any, params: Any) -> tuple[Any, dict[str, Any]]:
     if isinstance(symbol, str) and isinstance(params, str):
         for path in (symbol, params):
             if not os.path.isfile(path):
-                raise ConversionError(f"{path}: no such file")
+                raise ValueError(f"{path}: no such file")
         symbol, params = symbols.load(symbol), nd.load(params)
     elif isinstance(symbol, symbols.Symbol) and isinstance(params, (list, tuple)) and len(params) == 2:
         params = {**params[0], **params[1]}

@@ -25,6 +25,11 @@ class Net:
     exports: tuple[str, ...] = ("pt2", "onnx")
     label_inputs: tuple[str, ...] = ()
 
+    @property
+    def forward_inputs(self) -> tuple[str, ...]:
+        """What ``forward`` of a converted network takes: the inputs, and the labels that outputs depend on."""
+        return (*self.shapes, *self.label_inputs)
+
 
 def convolution(data: Any, filters: int, kernel: int, name: str, **options: Any) -> Any:
     pad = options.pop("pad", kernel // 2)

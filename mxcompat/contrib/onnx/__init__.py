@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from mxcompat.contrib.onnx import onnx2mx
+from mxcompat.contrib.onnx import mx2onnx, onnx2mx
 from mxcompat.contrib.onnx.onnx2mx import get_model_metadata as get_model_metadata_
 from mxcompat.contrib.onnx.onnx2mx import import_model as import_model_
 from mxcompat.contrib.onnx.onnx2mx import import_to_gluon as import_to_gluon_
 from mxcompat.onnx import export_model as export_model_
 
-__all__ = ["export_model", "get_model_metadata", "import_model", "import_to_gluon", "onnx2mx"]
+__all__ = ["export_model", "get_model_metadata", "import_model", "import_to_gluon", "mx2onnx", "onnx2mx"]
 
 
 def export_model(*args: Any, **kwargs: Any) -> str:
