@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 
 from mxcompat.base import MXNetError
@@ -255,18 +255,16 @@ def _shape(name: str, shape: Any) -> tuple:
 
 
 #: from this many bytes on, zeros come from the system's zeroed pages, which cost nothing until they are used
-LAZY_BYTES = 1 << 16
-_ALIGNMENT = 64
+LAZY_BYTES = 1 << 17
 
 
 def _zeros(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> torch.Tensor:
     """A tensor of zeros; large ones on the cpu are not touched before their first use, so that binding stays cheap."""
     nbytes = size(shape) * dtype.itemsize
-    if device.type != "cpu" or nbytes < LAZY_BYTES:
+    if device.type != "cpu" or nbytes < LAZY_BYTES or not hasattr(mmap, "MAP_ANONYMOUS"):
         return torch.zeros(shape, dtype=dtype, device=device)
-    memory = torch.from_numpy(np.zeros(nbytes + _ALIGNMENT, np.uint8))
-    start = -memory.data_ptr() % _ALIGNMENT
-    return memory[start : start + nbytes].view(dtype).view(shape)
+    pages = mmap.mmap(-1, nbytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)  # the tensor keeps it mapped
+    return torch.frombuffer(pages, dtype=dtype).view(shape)
 
 
 class _Allocator:

@@ -21,42 +21,53 @@ class Inference:
 
     def __init__(self, order: Sequence[Node], given: dict[int, Any], attribute: Callable[[Node], Any], rule: str):
         self.order, self.rule = order, rule
+        self._known = is_known if rule == "infer_shape" else _is_given
         self.values: dict[int, list] = {}
         for node in order:
-            self.values[id(node)] = [None] * node.num_outputs()
-            if node.op is None:
-                self.values[id(node)] = [given.get(id(node), attribute(node))]
+            key = id(node)
+            if node.op is not None:
+                self.values[key] = [None] * node.num_outputs()
+            else:
+                self.values[key] = [given[key] if key in given else attribute(node)]
 
     def run(self) -> None:
         """Sweep until a fixed point; a contradiction raises ``MXNetError`` naming operator and node."""
-        nodes = [node for node in self.order if node.op is not None]
-        pending = nodes
+        nodes = pending = [node for node in self.order if node.op is not None]
+        settled: set[int] = set()
         forward = True
         while pending:
             changed: set[int] = set()
             for node in pending if forward else reversed(pending):
-                self._visit(node, changed)
+                if self._visit(node, changed):
+                    settled.add(id(node))
             forward = not forward
+            nodes = [node for node in nodes if id(node) not in settled]
             pending = [n for n in nodes if id(n) in changed or any(id(child) in changed for child, _ in n.inputs)]
 
-    def _visit(self, node: Node, changed: set[int]) -> None:
-        ins = [self.values[id(child)][index] for child, index in node.inputs]
-        outs = self.values[id(node)]
+    def _visit(self, node: Node, changed: set[int]) -> bool:
+        """Apply the node's rule; whether everything around it is known, so that it has nothing more to say."""
+        values = self.values
+        ins = [values[id(child)][index] for child, index in node.inputs]
+        outs = values[id(node)]
         new_ins, new_outs = getattr(node.op, self.rule)(node.params, ins, list(outs), node.name)
+        settled = True
         for (child, index), old, new in zip(node.inputs, ins, new_ins):
             if new is not None and new != old:
                 self._store(child, index, new, node)
                 changed.add(id(child))
+            settled = settled and self._known(new)
         for index, (old, new) in enumerate(zip(outs, new_outs)):
             if new is not None and new != old:
                 self._store(node, index, new, node)
                 changed.add(id(node))
+            settled = settled and self._known(new)
+        return settled
 
     def _store(self, node: Node, index: int, new: Any, where: Node) -> None:
         known = self.values[id(node)][index]
         if self.rule == "infer_shape":
             try:
-                new = merge(known, tuple(new), node.output_name(index))
+                new = tuple(new) if known is None else merge(known, tuple(new), node.output_name(index))
             except MXNetError as error:
                 raise MXNetError(f"Error in operator {where.name}: {error}") from None
         elif known is not None and known is not new:
@@ -65,6 +76,10 @@ class Inference:
                 f"expected {NAME_BY_TORCH[new]}"
             )
         self.values[id(node)][index] = new
+
+
+def _is_given(dtype: torch.dtype | None) -> bool:
+    return dtype is not None
 
 
 def infer_shapes(order: Sequence[Node], given: dict[int, Any]) -> dict[int, list]:
