@@ -26,6 +26,7 @@ COMMANDS = {
     "migrate": ("mxcompat.migrate.rewrite", "rewrite scripts and notebooks for mxcompat"),
     "ops": ("mxcompat.migrate.catalogue", "list the original's operators: supported, missing, left out"),
     "rec": ("mxcompat.tools.rec", "list, take apart, check, repair and pack RecordIO files"),
+    "recorder": ("mxcompat.regression.recorder", "print the file that records a script under MXNet, for verify"),
     "run": ("mxcompat.migrate.run", "run an unmodified MXNet script"),
 }
 
