@@ -111,9 +111,9 @@ def _heads(heads: Any, head_grads: Any, recorded: bool = False) -> tuple[list[to
         tensors.append(head._tape)
         like = head._like
         given.append(
-            torch.ones(like.shape, dtype=like.dtype, device=like.device)
+            torch.ones(like.shape, dtype=head._tape.dtype, device=like.device)
             if gradient is None
-            else _fitted(_tensor(gradient, recorded), like, index).to(like.dtype)
+            else _fitted(_tensor(gradient, recorded), like, index).to(head._tape.dtype)
         )
     return tensors, given
 
@@ -241,7 +241,7 @@ def grad(
     for variable, leaf, gradient in zip(variables, leaves, gradients):
         if gradient is None:
             raise MXNetError("grad: a variable is not connected to the heads")
-        result = gradient_array(gradient.detach(), variable.context)
+        result = gradient_array(gradient.detach().to(variable._like.dtype), variable.context)
         if create_graph:
             with torch.enable_grad():
                 if final:

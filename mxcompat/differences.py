@@ -13,7 +13,7 @@ __all__ = ["DIFFERENCES", "DRAWS", "GENERAL", "RANDOM", "difference", "differs",
 
 #: other random numbers are expected of a port: they are noted, and reported where a seed is set, but not refused
 DRAWS = "random numbers come from PyTorch's generators: a seed repeats a run, but draws other numbers than MXNet's"
-_NO_INTEGER_GRADIENT = "a cast to an integer type passes no gradient (MXNet passes it through)"
+_NO_INTEGER_GRADIENT = "in a Symbol a cast to an integer type passes no gradient (MXNet passes it through)"
 _CHECKED_ON_CPU = "indices out of range with mode='raise' are found in eager execution on the CPU only"
 
 #: operators that draw random numbers

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from mxcompat.base import MXNetError, numeric_types
-from mxcompat.ndarray import indexing
+from mxcompat.ndarray import indexing, integers
 from mxcompat.ndarray.history import note
 from mxcompat.ops import registry
 from mxcompat.scope import STATE
@@ -57,10 +57,10 @@ def write_recorded(array: Any, value: Any, shape: tuple[int, ...]) -> None:
     """Write a recorded ``value``, broadcast to ``shape``, into the whole of ``array``, which joins the recording."""
     data = array._data
     with torch.enable_grad():
-        fitted = indexing.fit_value(value._tape, shape).reshape(data.shape)
-        place = fitted.to(data.device, data.dtype, copy=True, memory_format=torch.contiguous_format)
+        fitted = indexing.fit_value(integers.values(value), shape).reshape(data.shape)
+        place = integers.copied(fitted, data)
     with torch.no_grad():
-        data.copy_(place)
+        data.copy_(fitted)
     array._tape = place
     note(registry.get("_copy"), {}, [value], [place])
 

@@ -10,7 +10,7 @@ import torch
 from mxcompat.base import MXNetError, OutOfBounds, is_callback_error
 from mxcompat.context import Context, current_context, torch_device
 from mxcompat.ndarray.history import note
-from mxcompat.ops.dtypes import NAME_BY_TORCH
+from mxcompat.ops.dtypes import NAME_BY_TORCH, TORCH_BY_NAME
 from mxcompat.ops.mixed import ALWAYS, Sparse, densify
 from mxcompat.ops.schema import Operator, Params
 from mxcompat.ops.shape import is_known
@@ -35,6 +35,15 @@ def install_mixed(function: Callable[..., Any]) -> None:
     """
     global _invoke_mixed
     _invoke_mixed = function
+
+
+_invoke_integers: Callable[..., Any]
+
+
+def install_integers(function: Callable[..., Any]) -> None:
+    """The registration point of recorded calls with integers: ``function(op, params, given, inputs, out, context)``."""
+    global _invoke_integers
+    _invoke_integers = function
 
 
 def parse_context(text: Any) -> Context:
@@ -73,6 +82,8 @@ def invoke(op: Operator, inputs: Sequence[Any], given: dict[str, Any], out: Any 
     else:
         instance = _instance(op, params, tensors, context)
     recorded = STATE.recording and any(x._tape is not None for x in inputs)
+    if recorded and _through_integers(op, params, inputs):
+        return _invoke_integers(op, params, given, inputs, out, context)
     taped = [t if x._tape is None else _taped(x) for t, x in zip(tensors, inputs)] if recorded else tensors
     graded = recorded and op.differentiable and not op.stops_gradient
     if graded:
@@ -109,10 +120,19 @@ def _any_sparse(inputs: Sequence[Any], out: Any) -> bool:
     return any(x._storage is not None for x in (out if isinstance(out, (list, tuple)) else (out,)))
 
 
+def _through_integers(op: Operator, params: Params, inputs: Sequence[Any]) -> bool:
+    """Whether a gradient may go through integers: recorded ones among the inputs, or a cast to them."""
+    if op.instantiate is not None or op.commit is not None or op.random or op.mutated_names(params):
+        return False
+    if op.name == "Cast" and not TORCH_BY_NAME[params.dtype].is_floating_point:
+        return inputs[0]._storage is None
+    return any(x._tape is not None and x._storage is None and not x._data.is_floating_point() for x in inputs)
+
+
 def _taped(x: Any) -> torch.Tensor:
     """The array's place in the recording, as a tensor with its elements."""
     if x._storage is None:
-        return x._tape
+        return x._tape if x._data.is_floating_point() else x._data
     with torch.enable_grad():
         return densify(Sparse(x._storage, x._tape))
 

@@ -64,7 +64,8 @@ def basic_view(tensor: torch.Tensor, key: Any) -> torch.Tensor:
             count = len(range(start, stop, step))
             low = start + (count - 1) * step if count else 0
             parts.append(slice(low, start + 1 if count else 0, -step))
-            flips.append(sum(not isinstance(p, int) for p in parts) - 1)
+            if count > 1:  # one row in reverse is that row: no copy
+                flips.append(sum(not isinstance(p, int) for p in parts) - 1)
         else:
             if k.step == 0:
                 raise ValueError("slice step cannot be zero")
@@ -72,6 +73,11 @@ def basic_view(tensor: torch.Tensor, key: Any) -> torch.Tensor:
         axis += 1
     view = tensor[tuple(parts)]
     return view.flip(flips) if flips else view
+
+
+def is_contiguous(key: tuple, shape: tuple[int, ...]) -> bool:
+    """Whether integers and slices, at most one an axis, select elements that lie side by side, in this order."""
+    return np.empty(shape, np.bool_)[key].flags.c_contiguous
 
 
 def index_tensor(key: Any, axis_size: int, axis: int, device: torch.device) -> torch.Tensor:

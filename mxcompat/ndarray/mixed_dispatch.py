@@ -52,7 +52,7 @@ def value_of(x: Any, recorded: bool) -> Any:
     """An array as a value: its tensor or storage, with its place in the recording."""
     if x._storage is not None:
         return Sparse(x._storage, x._tape if recorded else None)
-    return x._tape if recorded and x._tape is not None else x._data
+    return x._tape if recorded and x._tape is not None and x._data.is_floating_point() else x._data
 
 
 def handle_of(value: Any, context: Context, recorded: bool) -> Any:

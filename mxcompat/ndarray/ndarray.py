@@ -20,7 +20,7 @@ import torch
 from mxcompat.base import MXNetError, numeric_types
 from mxcompat.context import Context, current_context, torch_device
 from mxcompat.formats import arrays as array_format
-from mxcompat.ndarray import assign, indexing
+from mxcompat.ndarray import assign, indexing, integers
 from mxcompat.ndarray.dispatch import install_handle, invoke
 from mxcompat.ndarray.history import note, note_view
 from mxcompat.ops import registry
@@ -260,9 +260,10 @@ class NDArray(NDArrayBase):
         result = _wrap(torch.empty_like(self._data, device=device).copy_(self._data), context)
         if STATE.recording and self._tape is not None:
             with torch.enable_grad():
-                result._tape = self._tape.to(device, copy=True)
+                result._tape = integers.copied(integers.values(self), result._data)
             note(registry.get("_copy"), {}, [self], [result._tape])
-            result._data = result._tape.detach()
+            if result._data.is_floating_point():
+                result._data = result._tape.detach()
         return result
 
     def copyto(self, other: NDArray | Context) -> NDArray:
@@ -353,7 +354,7 @@ class NDArray(NDArrayBase):
         result = _wrap(select(self._data), self._ctx)
         if STATE.recording and self._tape is not None:
             with torch.enable_grad():
-                result._tape = select(self._tape)
+                result._tape = select(integers.values(self))
             note_view(self, result)
         result._writable = self.writable
         return result
@@ -386,11 +387,17 @@ class NDArray(NDArrayBase):
     def _taken(self, select: Callable[[torch.Tensor], torch.Tensor]) -> NDArray:
         if STATE.recording and self._tape is not None:
             with torch.enable_grad():
-                tape = _at_least_1d(select(self._tape)).clone(memory_format=torch.contiguous_format)
-            result = _wrap(tape.detach(), self._ctx)
+                tape = _at_least_1d(select(integers.values(self))).clone(memory_format=torch.contiguous_format)
+            floating = self._data.is_floating_point()
+            result = _wrap(tape.detach() if floating else _at_least_1d(select(self._data)).contiguous(), self._ctx)
             result._tape = tape
             return result
         return _wrap(_at_least_1d(select(self._data)).clone(memory_format=torch.contiguous_format), self._ctx)
+
+    @staticmethod
+    def _basic_indexing_slice_is_contiguous(slc_key: tuple, shape: tuple[int, ...]) -> bool:
+        """Whether a key of integers and slices gives a view, not a copy, of an array of this shape."""
+        return indexing.is_contiguous(slc_key, shape)
 
     def __setitem__(self, key: Any, value: Any) -> None:
         assign.set_items(self, key, value)
@@ -513,11 +520,12 @@ def _mark(array: NDArray, grad: NDArray | None, grad_req: str) -> None:
         raise ValueError(f"grad_req {grad_req!r} is not one of 'write', 'add', 'null'")
     array._grad, array._grad_req = grad, grad_req
     like = array._like
-    if grad_req == "null" or not like.dtype.is_floating_point:
+    floating = like.dtype.is_floating_point
+    if grad_req == "null" or not (floating or array._storage is None):
         array._tape = None
         return
     # .data has a version counter of its own: MXNet allows writing a weight between forward and backward
-    array._tape = like.data.requires_grad_(True)
+    array._tape = like.data.requires_grad_(True) if floating else integers.leaf(like)
     array._tape.mx_leaf = array  # type: ignore[attr-defined]
 
 

@@ -428,7 +428,7 @@ def store_gradient(target: NDArray, gradient: torch.Tensor, adds: bool) -> None:
     """Write (or add) a gradient as torch carries it into an array of any storage type."""
     if target._storage is None:
         if gradient.layout is torch.strided:
-            target._data.add_(gradient) if adds else target._data.copy_(gradient)
+            target._data.add_(gradient.to(target._data.dtype)) if adds else target._data.copy_(gradient)
             return
         rows = gradient_of(gradient)
         if not adds:

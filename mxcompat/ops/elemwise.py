@@ -111,6 +111,25 @@ def _softsign(data):
     return differentiable(data, lambda x: x / (1 + torch.abs(x)), derivative)
 
 
+class _Relu(torch.autograd.Function):
+    """max(x, 0) with the gradient 1 above 0 and 0 below and at it. Compat: it is nan where x is."""
+
+    @staticmethod
+    def forward(ctx, data):
+        result = torch.relu(data)
+        ctx.save_for_backward(result)
+        return result
+
+    @staticmethod
+    def backward(ctx, gradient):
+        (result,) = ctx.saved_tensors
+        return gradient * torch.where(result > 0, 1, result)
+
+
+def _relu(data):
+    return _Relu.apply(data) if taped(data) else torch.relu(data)
+
+
 #: name -> (function, text, and True where the gradient is zero)
 _UNARY: dict[str, tuple[Callable, str, bool]] = {
     "abs": (torch.abs, "|x|; the gradient at 0 is 0.", False),
@@ -141,7 +160,7 @@ _UNARY: dict[str, tuple[Callable, str, bool]] = {
     "radians": (lambda x: x * (math.pi / 180.0), "Degrees to radians.", False),
     "rcbrt": (_rcbrt, "One over the cube root.", False),
     "reciprocal": (lambda x: 1 / x, "1 / x.", False),
-    "relu": (torch.relu, "max(x, 0); the gradient at 0 is 0.", False),
+    "relu": (_relu, "max(x, 0); the gradient at 0 is 0, at nan nan.", False),
     "rint": (_rint, "The nearest integer, halves down; zero gradient.", True),
     "round": (_round_away, "The nearest integer, halves away from zero; zero gradient.", True),
     "rsqrt": (torch.rsqrt, "One over the square root; infinite at 0.", False),

@@ -313,7 +313,8 @@ def test_recorded_values_are_broadcast_cast_and_copied() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["x[0] = c", "x[:1] = c", "x[[0]] = c", "x[nd.array([0])] = c", "x += y", "x[::-1] = y", "z = x * 1; z += y"]
+    "text",
+    ["x[0] = c", "x[:1] = c", "x[[0]] = c", "x[nd.array([0])] = c", "x += y", "x[::-1] = y", "z = x * 1; z += y"],
 )
 def test_recorded_values_do_not_change_parts_of_arrays(text: str) -> None:
     names = {"nd": nd, "x": nd.zeros((2, 3)), "y": nd.ones((2, 3)), "c": nd.ones((3,))}
@@ -362,3 +363,19 @@ def test_out_and_name_may_follow_the_parameters_by_position() -> None:
     assert out.asnumpy().tolist() == [0.5, 0.5]
     with pytest.raises(TypeError, match="at most 3 positional"):
         nd.exp(out, out, "name", 1)
+
+
+@pytest.mark.parametrize(
+    "key", [(slice(1, 2), slice(None, None, -1)), (slice(0, 1), slice(3, None, 20)), (2, slice(1, 3))]
+)
+def test_keys_that_select_neighbours_give_views(key: Any) -> None:
+    array = nd.zeros((3, 4))
+    view = nd.NDArray._basic_indexing_slice_is_contiguous(key, array.shape)
+    array[key][:] = 1
+    assert view == bool(array.asnumpy().any())
+
+
+def test_one_row_in_reverse_is_a_view() -> None:
+    array = nd.zeros((3, 4))
+    array[1:0:-1][:] = 1
+    assert array.asnumpy().tolist() == [[0] * 4, [1] * 4, [0] * 4]

@@ -28,7 +28,7 @@ PAIR = {"lhs": TIES, "rhs": OTHER}
 
 
 #: where the gradient at nan, -0 or infinity is torch's (the values are the original's)
-EDGE_GRADIENT_DIFFERS = ["relu", "rsqrt"]
+EDGE_GRADIENT_DIFFERS = ["rsqrt"]
 
 
 def _rows(op, spec, **options):
