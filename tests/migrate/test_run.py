@@ -93,7 +93,7 @@ def test_what_cannot_start(tmp_path: Path) -> None:
     assert missing.returncode == 1 and missing.stderr == "mxcompat run: no module named nowhere.module\n"
     assert run(cwd=tmp_path).returncode == 2
     write(tmp_path, "main.py", "")
-    for option in (["--profile"], ["--strict"], ["--device", "tpu"], ["--seed", "-1"], ["--seed", "x"]):
+    for option in (["--device", "tpu"], ["--seed", "-1"], ["--seed", "x"]):
         refused = run(*option, "main.py", cwd=tmp_path)
         assert refused.returncode == 2 and option[0].lstrip("-") in refused.stderr
 
