@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+import re
 import secrets
 import stat
+import time
 from collections.abc import Callable, Iterable
-from typing import BinaryIO
+from typing import Any, BinaryIO
+
+fcntl: Any
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
 
 __all__ = ["write_atomically"]
 
 Content = bytes | bytearray | memoryview | Iterable[bytes | memoryview] | Callable[[BinaryIO], None]
+
+_TEMPORARY = re.compile(r"\.mxcompat-[0-9a-f]{16}\.tmp")
+_ABANDONED_AFTER = 24 * 3600  # seconds, where the system cannot tell whether a file is still being written
 
 
 def write_atomically(path: str | os.PathLike, content: Content) -> None:
@@ -21,6 +33,8 @@ def write_atomically(path: str | os.PathLike, content: Content) -> None:
     one step; when anything fails the temporary file is removed and ``path`` is as before. An existing file keeps its
     permissions, a new one gets those of the process' umask; a symbolic link keeps pointing at the file that is
     replaced. Something that is no regular file (a pipe, ``/dev/null``) is written directly. Raises ``OSError``.
+
+    Temporary files that killed processes left in the folder are removed first.
     """
     mode = _permissions(path)
     if mode is None:
@@ -29,20 +43,69 @@ def write_atomically(path: str | os.PathLike, content: Content) -> None:
         return
     target = os.path.realpath(path)
     folder = os.path.dirname(target)
-    temporary = os.path.join(folder, f".mxcompat-{secrets.token_hex(8)}.tmp")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+    _remove_leftovers(folder)
+    temporary, stream = _open_temporary(folder)
     try:
-        with open(descriptor, "wb") as stream:
+        with stream:
             _write(stream, content)
             stream.flush()
             os.fsync(stream.fileno())
-        if mode >= 0:
-            os.chmod(temporary, mode)
-        os.replace(temporary, target)
+            if mode >= 0:
+                os.chmod(temporary, mode)
+            if fcntl is not None:
+                os.replace(temporary, target)  # as long as the lock holds
+        if fcntl is None:  # Windows does not rename open files
+            os.replace(temporary, target)
     except BaseException:  # also an interrupt from the keyboard must not leave the temporary file behind
-        os.unlink(temporary)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
         raise
     _sync_folder(folder)
+
+
+def _open_temporary(folder: str) -> tuple[str, BinaryIO]:
+    """A new file, locked for as long as it is open, by which others know that it is not left over."""
+    while True:
+        path = os.path.join(folder, f".mxcompat-{secrets.token_hex(8)}.tmp")
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+        stream = open(descriptor, "wb")  # noqa: SIM115  closed by the caller
+        if _lock(descriptor) is not False and os.path.exists(path):
+            return path, stream
+        stream.close()  # another process took it for left over before it was locked
+
+
+def _lock(descriptor: int) -> bool | None:
+    """Whether the file is locked now; None where the system has no locks."""
+    if fcntl is None:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # some network file systems
+        return None
+    return True
+
+
+def _remove_leftovers(folder: str) -> None:
+    """Removes the temporary files that nobody is writing any more."""
+    with os.scandir(folder) as entries:
+        names = [entry.name for entry in entries if _TEMPORARY.fullmatch(entry.name)]
+    for path in (os.path.join(folder, name) for name in names):
+        with contextlib.suppress(OSError):  # it is gone already, or belongs to another user
+            if _is_left_over(path):
+                os.unlink(path)
+
+
+def _is_left_over(path: str) -> bool:
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        locked = _lock(descriptor)
+        if locked is None:
+            return time.time() - os.fstat(descriptor).st_mtime > _ABANDONED_AFTER
+        return locked
+    finally:
+        os.close(descriptor)
 
 
 def _permissions(target: str | os.PathLike) -> int | None:

@@ -5,6 +5,7 @@ import stat
 
 import pytest
 
+from mxcompat.formats import atomic
 from mxcompat.formats.atomic import write_atomically
 
 
@@ -77,3 +78,59 @@ def test_a_read_only_file_stays(tmp_path):
     with pytest.raises(PermissionError):
         write_atomically(path, b"new")
     assert path.read_bytes() == b"old"
+
+
+@pytest.mark.skipif(atomic.fcntl is None, reason="locks of POSIX")
+def test_leftovers_of_killed_processes_are_removed(tmp_path):
+    left = tmp_path / f".mxcompat-{'0' * 16}.tmp"
+    left.write_bytes(b"half")
+    other = tmp_path / ".mxcompat-notes.tmp"
+    other.write_bytes(b"not ours")
+    running, stream = atomic._open_temporary(str(tmp_path))
+    with stream:
+        write_atomically(tmp_path / "file", b"new")
+        assert {entry.name for entry in tmp_path.iterdir()} == {"file", other.name, os.path.basename(running)}
+    write_atomically(tmp_path / "file", b"newer")
+    assert {entry.name for entry in tmp_path.iterdir()} == {"file", other.name}
+
+
+def test_without_locks_leftovers_are_removed_after_a_day(tmp_path, monkeypatch):
+    monkeypatch.setattr(atomic, "fcntl", None)
+    old, new = (tmp_path / f".mxcompat-{digit * 16}.tmp" for digit in "ab")
+    for path in (old, new):
+        path.write_bytes(b"half")
+    os.utime(old, (1, 1))
+    write_atomically(tmp_path / "file", b"new")
+    assert {entry.name for entry in tmp_path.iterdir()} == {"file", new.name}
+
+
+def test_two_writers_at_once(tmp_path):
+    path = tmp_path / "file"
+
+    def content(stream):
+        stream.write(b"outer")
+        write_atomically(path, b"inner")
+
+    write_atomically(path, content)
+    assert path.read_bytes() == b"outer"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="folders cannot be synchronized elsewhere")
+def test_content_and_folder_reach_the_disk_around_the_replacing(tmp_path, monkeypatch):
+    steps = []
+    fsync, replace = os.fsync, os.replace
+
+    def record_fsync(descriptor):
+        steps.append("folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file")
+        fsync(descriptor)
+
+    def record_replace(source, target):
+        steps.append("replace")
+        assert os.path.dirname(source) == os.path.dirname(target)
+        replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", record_fsync)
+    monkeypatch.setattr(os, "replace", record_replace)
+    write_atomically(tmp_path / "file", b"new")
+    assert steps == ["file", "replace", "folder"]
