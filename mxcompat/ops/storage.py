@@ -189,10 +189,11 @@ class Csr(Storage):
         shape = (self.shape[1], matrix.shape[1])
         if not self.indices.numel() or not matrix.shape[1]:
             return RowSparse.empty(shape, matrix.dtype, matrix.device)
-        columns, order = torch.sort(self.indices, stable=True)
+        narrow = self.indices.int() if self.shape[1] < 2**31 else self.indices  # sorted in half the time
+        columns, order = torch.sort(narrow, stable=True)
         kept, counts = torch.unique_consecutive(columns, return_counts=True)
-        sums = _weighted_sums(matrix, self.rows()[order], pointers_of(counts), self.values[order])
-        return RowSparse(sums, kept, shape)
+        rows, values = self.rows().index_select(0, order), self.values.index_select(0, order)
+        return RowSparse(_weighted_sums(matrix, rows, pointers_of(counts), values), kept.long(), shape)
 
 
 def pointers_of(counts: torch.Tensor) -> torch.Tensor:

@@ -24,6 +24,7 @@ SCRIPT = Path(__file__).with_name("workloads.py")
 def measure(python: str, side: str, name: str, threads: int) -> float:
     """Seconds a call of one workload on one side."""
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "PYTHONPATH": str(SCRIPT.parents[2])}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # the first step would compile sources again and again
     found = subprocess.run(
         [python, str(SCRIPT), side, name], env=environment, check=True, capture_output=True, text=True
     )
