@@ -9,7 +9,7 @@ from typing import Any
 
 from mxcompat.convert.steps import Layer, Source, Step, is_number
 
-__all__ = ["Arguments", "arguments_of_layers", "class_name", "has_parts", "split_names"]
+__all__ = ["Arguments", "arguments_of_layers", "class_name", "common_name", "has_parts", "split_names"]
 
 _SHORT = {
     "nn.Conv1d": "Conv", "nn.Conv2d": "Conv", "nn.Conv3d": "Conv", "nn.Linear": "Linear", "nn.BatchNorm1d": "Norm",
@@ -97,6 +97,15 @@ def _numbered(names: Sequence[str]) -> list[str]:
     return [
         f"{stem}{stems[: place + 1].count(stem)}" if stems.count(stem) > 1 else stem for place, stem in enumerate(stems)
     ]
+
+
+def common_name(names: Sequence[str]) -> str:
+    """What names of values at the same place of a block have in common, an identifier; empty where that is nothing."""
+    tokens = [[name.split("_")] for name in names]
+    for found in (_by_prefix(tokens), _by_difference(tokens, "_")):
+        if found is not None and found[0][0].isidentifier():
+            return found[0][0]
+    return ""
 
 
 def has_parts(names: Sequence[str]) -> bool:

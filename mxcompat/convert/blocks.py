@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from mxcompat.convert.block_names import arguments_of_layers, class_name, has_parts, split_names
+from mxcompat.convert.block_names import arguments_of_layers, class_name, common_name, has_parts, split_names
 from mxcompat.convert.steps import Layer, Source, Step, Variable, legal, unique
 
 __all__ = ["Block", "find_blocks"]
@@ -38,7 +38,14 @@ class Block:
 
     @property
     def input_names(self) -> tuple[str, ...]:
-        return _INPUT_NAMES[len(self.inputs) - 1]
+        """x, y, …; x, h and c where the layers inside tell an input from a hidden state."""
+        names = [self._role_of(source) for source in self.inputs]
+        return tuple(names) if len(set(names)) == len(names) > 1 else _INPUT_NAMES[len(self.inputs) - 1]
+
+    def _role_of(self, source: Source) -> str:
+        readers = [step for step in self.steps if any(p is source[0] and i == source[1] for p, i in step.inputs)]
+        layers = {self.attributes[id(step.layer)] for step in readers if step.layer is not None}
+        return {"i2h": "x", "h2h": "h"}.get(layers.pop(), "c") if layers else "c"
 
     @property
     def kept(self) -> list[str]:
@@ -286,7 +293,7 @@ def _as_block(group: list[_Occurrence], names: set[str], number: int) -> tuple[B
         attributes,
         parameters.names,
         {**parameters.of_layers(first.layers), **parameters.of_steps(first.steps)},
-        _local_names(first, own_names),
+        _local_names(group),
     )
     made: dict[Any, Layer] = {}
     calls = []
@@ -295,7 +302,7 @@ def _as_block(group: list[_Occurrence], names: set[str], number: int) -> tuple[B
         key = occurrence.identity() if has_identity else tuple(parameters.values(place).items())
         if key not in made:
             made[key] = _instance(cls, instance_names[place], occurrence, attributes, first, parameters.values(place))
-        calls.append(_call(occurrence, made[key], instance_names[place]))
+        calls.append(_call(occurrence, made[key], instance_names[place], first, block.local_names))
     uses = f"{len(group)} times" if len(group) > 2 else "twice"
     where = f"; the shapes are those of {calls[0].name}" if any(step.shapes for step in first.steps) else ""
     block.doc = f"Used {uses}{where}."
@@ -315,14 +322,15 @@ def _attributes(first: _Occurrence, own_names: Sequence[str]) -> dict[int, str]:
     return attributes
 
 
-def _local_names(first: _Occurrence, own_names: Sequence[str]) -> dict[int, str]:
-    """Names of values inside: that of the layer, else what the operator is called."""
-    by_layer = {id(layer): legal(name, "value") for layer, name in zip(first.layers, own_names)}
+def _local_names(group: Sequence[_Occurrence]) -> dict[int, str]:
+    """Names of values inside that the author gave: what the names in all occurrences have in common."""
     names = {}
-    for step in first.steps:
-        operator = step.operator.removeprefix("elemwise_").removeprefix("broadcast_").strip("_").lower()
-        operator = {"slicechannel": "part", "activation": "active"}.get(operator, operator.removesuffix("_scalar"))
-        names[id(step)] = by_layer.get(id(step.layer)) or legal(operator, "value")
+    for place, step in enumerate(group[0].steps):
+        column = [occurrence.steps[place] for occurrence in group]
+        if all(other.is_named for other in column):
+            name = common_name([other.name for other in column])
+            if name:
+                names[id(step)] = legal(name)
     return names
 
 
@@ -340,11 +348,17 @@ def _instance(
     return Layer(cls, name, positional, options, weights)
 
 
-def _call(occurrence: _Occurrence, layer: Layer, name: str) -> Step:
+def _call(
+    occurrence: _Occurrence, layer: Layer, name: str, first: _Occurrence, local_names: Mapping[int, str]
+) -> Step:
     text = "{self}(" + ", ".join(f"{{{i}}}" for i in range(len(occurrence.inputs))) + ")"
     outputs = [(occurrence.steps[place], index) for place, index in occurrence.outputs]
     shapes = [step.shapes[index] for step, index in outputs]
-    return Step(name, layer.cls, text, occurrence.inputs, {}, layer, len(outputs), "", shapes)
+    step = Step(name, layer.cls, text, occurrence.inputs, {}, layer, len(outputs), "", shapes)
+    step.output_names = [local_names.get(id(first.steps[place]), str(n)) for n, (place, _) in enumerate(occurrence.outputs)]
+    if len(set(step.output_names)) != len(outputs):
+        step.output_names = []
+    return step
 
 
 def _replaced(

@@ -28,7 +28,8 @@ class Frame:
     """What a function body may refer to.
 
     ``arguments`` are the names of values that come from outside, ``owner`` is how it calls the module (self, model),
-    ``attributes`` the names of layers and stored variables (by id), ``numbers`` texts for entries of steps (by id).
+    ``attributes`` the names of layers and stored variables (by id), ``numbers`` texts for entries of steps (by id),
+    ``names`` those of values (by id). ``returned`` is filled with the names that returned values have in the body.
     """
 
     owner: str
@@ -37,6 +38,7 @@ class Frame:
     numbers: Mapping[tuple[int, str], str] = field(default_factory=dict)
     names: Mapping[int, str] = field(default_factory=dict)
     shows_shapes: bool = True
+    returned: dict[tuple[int, int], str] = field(default_factory=dict)
 
 
 @dataclass
@@ -133,6 +135,7 @@ class _Writer:
     def text(self, returned: str) -> list[str]:
         written = []
         for number, line in enumerate(self.lines):
+            self.stem = self._stem(line)
             expression = self._expression(line.step, {id(step) for step in line.inside})
             is_last = number == len(self.lines) - 1
             shape = self._shape(line.step)
@@ -157,10 +160,22 @@ class _Writer:
 
     # -- names --------------------------------------------------------------------------------------------------
 
+    def _stem(self, line: _Line) -> str:
+        """What a line's value is called: by its author, else like the last layer in the line, else by the operator."""
+        step = line.step
+        if id(step) in self.frame.names or step.is_named:
+            return self.frame.names.get(id(step)) or legal(step.name, "value")
+        for part in (step, *reversed(line.inside)):
+            if part.layer is not None:
+                return self.frame.attributes[id(part.layer)]
+            if len(part.inputs) != 1:
+                break
+        return legal(step.name, "value")
+
     def _target(self, step: Step, number: int) -> str:
         if step.count == 1:
             return self._named(step, 0, number)
-        stem = self.frame.names.get(id(step)) or legal(step.name, "value")
+        stem = self.stem
         if not step.pattern and step.count * (len(stem) + 4) > UNPACKED_WIDTH:
             name = unique(stem, self.taken)
             self.names.update(((id(step), index), f"{name}[{index}]") for index in range(step.count))
@@ -182,8 +197,8 @@ class _Writer:
                     self._generic.add(name)
                     self.names[value] = name
                     return name
-        stem = self.frame.names.get(id(step)) or legal(step.name, "value")
-        self.names[value] = unique(f"{stem}_{index}" if step.count > 1 else stem, self.taken)
+        stem = self.stem if step.count == 1 else f"{self.stem}_{(step.output_names or range(step.count))[index]}"
+        self.names[value] = self.frame.returned[value] = unique(stem, self.taken)
         return self.names[value]
 
     @property
@@ -217,7 +232,7 @@ class _Writer:
             if id(producer) not in inside or not isinstance(producer, Step):
                 return self._value((producer, index))
             text = self._expression(producer, inside)
-            return f"({text})" if is_atom and producer.is_expression else text
+            return f"({text})" if is_atom and producer.is_expression and not _binds(producer, step, place) else text
 
         text = _SLOT.sub(filled, step.text)
         for name, value in step.numbers.items():
@@ -228,19 +243,28 @@ class _Writer:
         return filled_text.replace("{like}", like)
 
 
+def _binds(inner: Step, outer: Step, place: int) -> bool:
+    """Whether a product, or a sum on the left, is an operand of a sum: it needs no brackets there."""
+    if not re.match(r"^\{a0\}( \+ \{a\d+\})+$|^\{a0\} - \{a1\}$", outer.text):
+        return False
+    return bool(re.match(r"^\{a0\} [*/] (\{a1\}|\{scalar\})$", inner.text)) or (
+        place == 0 and bool(re.match(r"^\{a0\} [-+] (\{a1\}|\{scalar\})$", inner.text))
+    )
+
+
 # -- long lines -------------------------------------------------------------------------------------------------------
 
 
 def wrapped(line: str, comment: str = "", width: int = WIDTH) -> list[str]:
-    """The line, cut at the commas of its last brackets where it is too long; the comment goes where it fits."""
+    """The line, cut at the commas of its longest brackets where it is too long; the comment goes where it fits."""
     if comment and len(line) + len(comment) + 4 <= width:
         return [f"{line}  # {comment}"]
     if len(line) <= width:
         return [line]
-    opening = _outer_bracket(line)
-    if opening < 0:
+    opening, closing = max(_outer_brackets(line), key=lambda ends: ends[1] - ends[0], default=(0, 0))
+    items = _split(line[opening + 1 : closing])
+    if not items:
         return [line]
-    items = _split(line[opening + 1 : -1])
     inner, rows = "", []
     for item in items:
         candidate = f"{inner} {item}," if inner else f"{item},"
@@ -250,20 +274,21 @@ def wrapped(line: str, comment: str = "", width: int = WIDTH) -> list[str]:
         inner = candidate
     rows.append(inner)
     rows = [f"    {part}" for row in rows for part in (wrapped(row, "", width - 4) if len(row) > width else [row])]
-    return [line[: opening + 1] + (f"  # {comment}" if comment else ""), *rows, line[-1]]
+    return [line[: opening + 1] + (f"  # {comment}" if comment else ""), *rows, line[closing:]]
 
 
-def _outer_bracket(line: str) -> int:
-    """The bracket that the last character closes; -1 if there is none."""
-    depth = 0
-    for place in range(len(line) - 1, -1, -1):
-        if line[place] in ")]}":
+def _outer_brackets(line: str) -> list[tuple[int, int]]:
+    """The places of the brackets that are inside of no others."""
+    found, depth, start = [], 0, 0
+    for place, letter in enumerate(line):
+        if letter in "([{":
+            start = start if depth else place
             depth += 1
-        elif line[place] in "([{":
+        elif letter in ")]}":
             depth -= 1
             if depth == 0:
-                return place
-    return -1
+                found.append((start, place))
+    return found
 
 
 def _split(text: str) -> list[str]:

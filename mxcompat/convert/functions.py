@@ -206,6 +206,10 @@ def reshape(call: Call) -> Step | Source:
         sizes = tuple(target)
     else:
         sizes = tuple(code if code == -1 else size for code, size in zip(codes, target))
+        if -1 in sizes and codes[0] == 0:  # two open sizes: that of the batch and the inferred one
+            if len(source) == 2:
+                return call.step("{a0}.unflatten(1, {sizes})", sizes=sizes[1:])
+            return call.step("{a0}.reshape({a0}.shape[0], " + ", ".join(map(str, sizes[1:])) + ")")
         if -1 not in sizes and codes[0] == 0:
             sizes = (-1, *sizes[1:])
     if -1 not in sizes and codes and codes[0] in (-2, -3, 0) and target[0] != 1:
@@ -243,15 +247,22 @@ def squeeze(call: Call) -> Step | None:
 def concat(call: Call) -> Step | Source:
     if len(call.inputs) == 1:
         return call.inputs[0]
+    expanded = [child for child, _ in call.node.inputs if child.op is not None and child.op.name == "expand_dims"]
+    if len(expanded) == len(call.inputs) and all(child.params.axis == call.params.dim for child in expanded):
+        return _stacked(call, [producer.inputs[0] for producer, _ in call.inputs if isinstance(producer, Step)], call.params.dim)
     given = ", ".join(f"{{{i}}}" for i in range(len(call.inputs)))
     return call.step(f"torch.cat(({given}), {{dim}})", dim=call.params.dim)
 
 
 @emits("stack")
 def stack(call: Call) -> Step:
-    given = ", ".join(f"{{{i}}}" for i in range(len(call.inputs)))
-    comma = "," if len(call.inputs) == 1 else ""
-    return call.step(f"torch.stack(({given}{comma}), {{axis}})", axis=call.params.axis)
+    return _stacked(call, call.inputs, call.params.axis)
+
+
+def _stacked(call: Call, inputs: list[Source], axis: int) -> Step:
+    given = ", ".join(f"{{{i}}}" for i in range(len(inputs)))
+    comma = "," if len(inputs) == 1 else ""
+    return call.step(f"torch.stack(({given}{comma}), {{axis}})", inputs, axis=axis)
 
 
 @emits("SliceChannel")
@@ -298,11 +309,23 @@ def slice_(call: Call) -> Step | Source | None:
     return call.inputs[0] if set(keys) == {":"} else call.step(_slices(keys))
 
 
+CROP = '''\
+def crop(image, like, offset=None):
+    """A window (N, C, h, w) of an image as large as another one, from ``offset`` (y, x) on; in the middle without."""
+    height, width = like.shape[2:]
+    top, left = offset or ((image.shape[2] - height) // 2, (image.shape[3] - width) // 2)
+    return image[:, :, top : top + height, left : left + width]
+'''
+
+
 @emits("Crop")
-def crop(call: Call) -> Step | None:
+def crop(call: Call) -> Step:
     params, (height, width) = call.params, call.shapes[0][2:]
     if params.num_args == 2:
-        return None
+        call.helper("crop", CROP)
+        if params.center_crop:
+            return call.step("crop({0}, {1})")
+        return call.step("crop({0}, {1}, {offset})", offset=tuple(params.offset))
     (h, w), (top, left) = params.h_w, params.offset
     if params.center_crop:
         top, left = (height - h) // 2, (width - w) // 2
@@ -470,7 +493,8 @@ def created(call: Call) -> Step:
         places = [i for i, n in enumerate(inputs[0].shape) if n == size] if inputs and is_open else []
         sizes.append(f"{{like}}.shape[{places[0]}]" if len(places) == 1 else str(size))
     shape = f"({', '.join(sizes)}{',' if len(sizes) == 1 else ''})"
-    ending = f"dtype=torch.{call.output_types[0]}, device={{like}}.device"
+    dtype = call.output_types[0]
+    ending = ("" if dtype == "float32" else f"dtype=torch.{dtype}, ") + "device={like}.device"
     if call.operator == "_full":
         return call.step(f"torch.full({shape}, {{value}}, {ending})", value=call.params.value)
     return call.step(f"torch.{'ones' if call.operator == '_ones' else 'zeros'}({shape}, {ending})")

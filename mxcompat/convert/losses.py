@@ -73,7 +73,7 @@ def _softmax_loss(call: Call, scores: str, flat: bool) -> None:
         text = f"per_valid_label({text}, {{1}}, {{ignore_label}})"
     else:
         if params.multi_output and len(data) > 2:
-            scale = scale / _size(data[2:])
+            text += " / {1}[0].numel()"
         if params.normalization == "batch":
             text += " / len({1})" if params.multi_output or len(label) == 1 else " / {a1}.numel()"
     if not params.use_ignore and ignore < 0:

@@ -32,7 +32,8 @@ def loading_text(layers: Mapping[str, Layer], stored: Mapping[str, Variable], fi
     for attribute, variable in stored.items():
         if attribute != variable.name:
             names.weights[attribute] = variable.name
-    sections = [*_tables(names), _symbol_names(names), _load_and_save(names, fixes_gamma)]
+    tables = "\n\n".join(_tables(names))
+    sections = [*([tables] if tables else []), _symbol_names(names), _load_and_save(names, fixes_gamma)]
     return "\n\n".join(section.rstrip("\n") + "\n" for section in sections)
 
 

@@ -59,6 +59,7 @@ class Step:
 
     ``{self}`` stands for its layer, ``{name}`` for an entry of ``numbers``, ``{training}`` for the module's mode,
     ``{like}`` for an input of the function (its device and sizes). ``count`` outputs are unpacked by ``pattern``.
+    ``is_named`` says whether the author of the symbol chose the name; ``output_names`` are those of several outputs.
     """
 
     name: str
@@ -71,6 +72,8 @@ class Step:
     pattern: str = ""
     shapes: list[tuple[int, ...]] = field(default_factory=list)
     ends_gradient: bool = False
+    is_named: bool = True
+    output_names: list[str] = field(default_factory=list)
 
     def key(self) -> tuple:
         """What must agree for two steps to be the same but for numbers and inputs."""
@@ -117,8 +120,8 @@ def number_text(value: Any) -> str:
     if isinstance(value, float):
         if not np.isfinite(value):
             return f'float("{value}")'
-        short = float(f"{value:.7g}")
-        return repr(short if np.float32(short) == np.float32(value) else value)
+        texts = (float(f"{value:.{digits}g}") for digits in (7, 8, 9))
+        return repr(next((short for short in texts if np.float32(short) == np.float32(value)), value))
     return f'"{value}"' if isinstance(value, str) else repr(value)
 
 

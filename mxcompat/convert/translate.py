@@ -9,6 +9,7 @@ from mxcompat.base import MXNetError
 from mxcompat.convert import ConversionError
 from mxcompat.convert.checkpoint import Checkpoint
 from mxcompat.convert.steps import Layer, Program, Source, Step, Variable, legal
+from mxcompat.convert.value_names import is_automatic, word_for
 from mxcompat.symbol.node import Node
 
 __all__ = ["Call", "Translator", "emits", "emitters", "translate"]
@@ -49,7 +50,9 @@ class Call:
     def step(self, text: str, inputs: list[Source] | None = None, **numbers: Any) -> Step:
         """A step with one output."""
         sources = self.inputs if inputs is None else inputs
-        return Step(self.name, self.operator, text, sources, numbers, shapes=[self.outputs[0]])
+        is_named = self.node.op is None or not is_automatic(self.name, self.node.op)
+        name = self.name if is_named else word_for(self.operator)
+        return Step(name, self.operator, text, sources, numbers, shapes=[self.outputs[0]], is_named=is_named)
 
     def layer(self, cls: str, arguments: dict[str, Any], options: dict[str, Any], **weights: int) -> Layer | None:
         """The submodule that owns the inputs at the given positions (own name=position); None if it cannot own them.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -135,7 +136,7 @@ class _Module:
         self.attributes = {id(layer): unique(legal(layer.name, layer.cls.split(".")[-1].lower()), taken) for layer in self.layers}
         self.stored = self._free_variables()
         self.attributes.update((id(variable), unique(legal(variable.name), taken)) for variable in self.stored)
-        self.block_by_class = {block.cls: block for block in blocks}
+        self.value_names: dict[tuple[int, int], str] = {}
 
     def _free_variables(self) -> list[Variable]:
         """Parameters and states that no layer owns."""
@@ -204,6 +205,10 @@ class _Module:
         taken = {legal(v.name, "data") for v in (*self.program.inputs, *self.program.labels)}
         names = {}
         for producer, index in self.parts.boundary:
+            stem = self.value_names.get((id(producer), index))
+            if stem is not None:
+                names[id(producer), index] = unique(stem, taken)
+                continue
             stem = legal(producer.name, "value")
             count = producer.count if isinstance(producer, Step) else 1
             names[id(producer), index] = unique(f"{stem}_{index}" if count > 1 else stem, taken)
@@ -220,18 +225,11 @@ class _Module:
         scores: str = "",
     ) -> list[str]:
         arguments = self._arguments(variables)
-        frame = Frame("self", {**arguments, **known}, self.attributes)
+        first, known = _unpacked(known, scores, steps, returns)
+        frame = Frame("self", {**arguments, **known}, self.attributes, returned=self.value_names)
         lines = [f"    def {name}({', '.join(['self', *arguments.values()])}):"]
         lines += [f'        """{doc}"""'] if doc else []
-        read = self._read(steps, returns)
-        if scores and known:
-            targets = [text if key in read else "_" for key, text in known.items()]
-            lines += _indented(wrapped(f"{', '.join(targets)} = {scores}"), 8)
-        return lines + _indented(body_lines(steps, returns, frame), 8)
-
-    @staticmethod
-    def _read(steps: Sequence[Step], returns: Sequence[Source]) -> set[tuple[int, int]]:
-        return {(id(p), i) for step in steps for p, i in step.inputs} | {(id(p), i) for p, i in returns}
+        return lines + _indented([*first, *body_lines(steps, returns, frame)], 8)
 
     # -- loss, loading, saving ----------------------------------------------------------------------------------
 
@@ -239,19 +237,15 @@ class _Module:
         program, parts = self.program, self.parts
         if not program.losses:
             return ""
-        read = self._read([*parts.loss, *program.losses], [])
-        labels = [v for v in program.labels if (id(v), 0) in read]
+        labels = [v for v in program.labels if (id(v), 0) in _reads([*parts.loss, *program.losses], [])]
         inputs, known = self._arguments(program.inputs), self._boundary_names()
         arguments = {**inputs, **self._arguments(labels)}
         lines = [f"def loss({', '.join(['model', *arguments.values()])}):"]
         lines += [
             '    """What training minimizes, summed over the batch, as the gradients of the symbol are; Module.fit divides them',
-            f'    by the batch size: (loss(model, …) / len({next(iter(arguments.values()), "data")})).backward()."""',
+            f'    by the batch size: (loss(model, ...) / len({next(iter(arguments.values()), "data")})).backward()."""',
         ]
-        targets = [text if key in read else "_" for key, text in known.items()]
-        if targets:
-            call = f"model.scores({', '.join(inputs.values())})"
-            lines += _indented(wrapped(f"{', '.join(targets)} = {call}"), 4)
+        first, known = _unpacked(known, f"model.scores({', '.join(inputs.values())})", [*parts.loss, *program.losses], [])
         frame = Frame("model", {**arguments, **known}, self.attributes, shows_shapes=False)
         total: Step | None = None
         steps = [*parts.loss, *program.losses]
@@ -260,12 +254,30 @@ class _Module:
             total = Step("total", "add", text, [(loss, 0) for loss in program.losses])
             steps.append(total)
         body = body_lines(steps, [(total or program.losses[0], 0)], frame)
-        return "\n".join(lines + _indented(body, 4)) + "\n"
+        return "\n".join(lines + _indented([*first, *body], 4)) + "\n"
 
     def loading(self) -> str:
         layers = {self.attributes[id(layer)]: layer for layer in self.layers}
         stored = {self.attributes[id(variable)]: variable for variable in self.stored}
         return loading_text(layers, stored, "fixed_gamma" in self.program.helpers)
+
+
+def _reads(steps: Iterable[Step], returns: Iterable[Source]) -> Counter:
+    """value -> how often it is read."""
+    return Counter([(id(p), i) for step in steps for p, i in step.inputs] + [(id(p), i) for p, i in returns])
+
+
+def _unpacked(
+    known: dict[tuple[int, int], str], call: str, steps: Iterable[Step], returns: Iterable[Source]
+) -> tuple[list[str], dict[tuple[int, int], str]]:
+    """The line that unpacks what a call returns, and the texts of the values; a single one that is read once needs no line."""
+    read = _reads(steps, returns)
+    if not known or not call:
+        return [], known
+    if len(known) == 1 and all(read[key] == 1 for key in known):
+        return [], dict.fromkeys(known, call)
+    targets = [text if key in read else "_" for key, text in known.items()]
+    return wrapped(f"{', '.join(targets)} = {call}"), known
 
 
 def _indented(lines: Iterable[str], by: int) -> list[str]:

@@ -302,10 +302,10 @@ def batches(net: Net, count: int, seed: int = 0) -> list[dict[str, np.ndarray]]:
     return found
 
 
-def bound(name: str) -> checkpoint.Checkpoint:
-    """The checkpoint of a network of this file."""
+def bound(name: str, batch: int = 0) -> checkpoint.Checkpoint:
+    """The checkpoint of a network of this file, for another batch size if given."""
     net = NETS[name]
-    given = {**net.shapes, **{label: net.labels[label] for label in net.labels}}
+    given = {key: (batch or shape[0], *shape[1:]) for key, shape in {**net.shapes, **net.labels}.items()}
     return checkpoint.make(net.build(), values(net), given, name)
 
 

@@ -46,8 +46,8 @@ def imported(path: Path) -> Any:
 
 @pytest.mark.parametrize("name", NETS)
 def test_outputs_agree(converted: Any, name: str) -> None:
-    """Other inputs than those that the conversion was verified on."""
-    network = bound(name)
+    """Other inputs, and more of them, than those that the conversion was verified on."""
+    network = bound(name, 5)
     inputs = checkpoint.seeded_inputs(network, 7)
     module = imported(converted(name))
     model = module.load(module.Net()).eval()
