@@ -28,6 +28,7 @@ COMMANDS = {
     "rec": ("mxcompat.tools.rec", "list, take apart, check, repair and pack RecordIO files"),
     "recorder": ("mxcompat.regression.recorder", "print the file that records a script under MXNet, for verify"),
     "run": ("mxcompat.migrate.run", "run an unmodified MXNet script"),
+    "verify": ("mxcompat.regression.verify", "repeat recordings of MXNet and show where mxcompat parts from them"),
 }
 
 

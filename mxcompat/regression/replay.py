@@ -1,0 +1,216 @@
+"""Repeating a recording: each recorded step from its own parameters and inputs, compared with what came of it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+import mxcompat as mx
+from mxcompat.base import MXNetError
+from mxcompat.regression.compare import Comparison, Report, Tolerance, compare, floor_of, gradient_floor
+from mxcompat.regression.golden import Recording
+from mxcompat.regression.graphs import Graph
+from mxcompat.regression.record import positions
+from mxcompat.regression.training import repeat_metric, repeat_update
+
+__all__ = ["replay"]
+
+
+def replay(
+    recording: Recording,
+    tolerance: Tolerance | None = None,
+    steps: Sequence[int] | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> Report:
+    """Repeat the recorded steps (with ``steps``: the training steps of these numbers) and compare them.
+
+    ``progress`` is told each step. Graphs run on the CPU, node by node unless ``MXCOMPAT_COMPILE`` says otherwise.
+    """
+    report = Report(recording)
+    with _eager():
+        run = Replay(recording, report, tolerance or Tolerance())
+        for step in recording.steps:
+            if steps is None or (step["kind"] == "train" and step["number"] in steps):
+                if progress is not None:
+                    progress(label(step))
+                run.step(step)
+    return report
+
+
+def label(step: Mapping[str, Any]) -> str:
+    """``step 10`` for training, ``inference 3`` for a forward without."""
+    return f"{'step' if step['kind'] == 'train' else 'inference'} {step['number']}"
+
+
+@contextlib.contextmanager
+def _eager() -> Iterator[None]:
+    """No compiling, unless it is asked for: each graph runs a few times only."""
+    asked = os.environ.get("MXCOMPAT_COMPILE")
+    if asked is None:
+        os.environ["MXCOMPAT_COMPILE"] = "never"
+    try:
+        yield
+    finally:
+        if asked is None:
+            os.environ.pop("MXCOMPAT_COMPILE", None)
+
+
+def to_array(value: np.ndarray, entry: Mapping[str, Any]) -> Any:
+    """A recorded array with its type and storage."""
+    array = mx.nd.array(value, dtype=value.dtype)
+    return array.tostype(entry["stype"]) if "stype" in entry else array
+
+
+class Replay:
+    """The state of a repetition: graphs and executors, and the results of the step that is repeated."""
+
+    def __init__(self, recording: Recording, report: Report, tolerance: Tolerance):
+        self.recording, self.report, self.tolerance = recording, report, tolerance
+        self.graphs: dict[int, Graph] = {}
+        self.executors: dict[int, Any] = {}
+        self.at = ""
+        #: (place of the call, "output" or "gradient", number or name) -> (recorded entry, found or None if random)
+        self.results: dict[tuple, tuple[Mapping[str, Any], np.ndarray | None]] = {}
+
+    def step(self, step: Mapping[str, Any]) -> None:
+        """Repeat one step."""
+        self.at, self.results = label(step), {}
+        for place, call in enumerate(step["calls"]):
+            try:
+                self._call(place, call)
+            except MXNetError as error:
+                self._failed(f"executor {call['executor']}", str(error).split("\n")[0])
+        for update in step["updates"]:
+            try:
+                repeat_update(self, update)
+            except MXNetError as error:
+                self._failed("update", str(error).split("\n")[0])
+        for metric in step["metrics"]:
+            repeat_metric(self, metric)
+
+    def _failed(self, what: str, problem: str) -> None:
+        self.report.add(Comparison(self.at, what, "", problem=problem))
+
+    def skip(self, reason: str) -> None:
+        """Note that something is not compared."""
+        self.report.skipped[reason] += 1
+
+    def check(self, what: str, node: str, entry: Mapping[str, Any], found: np.ndarray, **options: Any) -> None:
+        """Compare an array."""
+        comparison = Comparison(self.at, what, node)
+        self.report.add(compare(comparison, entry, found, self.recording, self.tolerance, **options))
+
+    # -- graphs -------------------------------------------------------------------------------------------------
+
+    def _graph(self, call: Mapping[str, Any]) -> Graph:
+        number = self.recording.executors[call["executor"]]["symbol"]
+        if number not in self.graphs:
+            self.graphs[number] = Graph(mx.sym.load_json(self.recording.symbols[number]))
+        return self.graphs[number]
+
+    def _executor(self, call: Mapping[str, Any]) -> Any:
+        """The executor of a call, with the arguments and states it had."""
+        number = call["executor"]
+        arguments, states = (
+            {name: to_array(self.recording.array(entry), entry) for name, entry in call[kind].items()}
+            for kind in ("arguments", "states")
+        )
+        if number not in self.executors:
+            requests = self.recording.executors[number]["grad_req"]
+            gradients = {name: mx.nd.zeros(arguments[name].shape, dtype=arguments[name].dtype) for name in requests}
+            self.executors[number] = self._graph(call).symbol.bind(
+                mx.cpu(), arguments, gradients, {**dict.fromkeys(arguments, "null"), **requests}, states
+            )
+        executor = self.executors[number]
+        for given, held in ((arguments, executor.arg_dict), (states, executor.aux_dict)):
+            for name, value in given.items():
+                value.copyto(held[name])
+        return executor
+
+    # -- calls --------------------------------------------------------------------------------------------------
+
+    def _call(self, place: int, call: Mapping[str, Any]) -> None:
+        graph, executor = self._graph(call), self._executor(call)
+        random = graph.random(call["is_train"])
+        inner: dict[str, np.ndarray] = {}
+        if call.get("inner"):
+            executor.set_monitor_callback(lambda name, array: inner.setdefault(name.decode(), array.asnumpy()))
+        executor.forward(is_train=call["is_train"])
+        executor.set_monitor_callback(None)
+        self._compare_inner(graph, call, inner, random)
+        outputs = executor.outputs
+        floor = floor_of(call["outputs"], self.recording)
+        for number, (entry, output) in enumerate(zip(call["outputs"], outputs)):
+            name, node = graph.outputs[number], graph.heads[number]
+            found = None if node in random else output.asnumpy()
+            self.results[place, "output", number] = entry, found
+            if found is None:
+                self.skip(graph.reason(node, "outputs", random))
+            else:
+                self.check(f"output {name}", graph.described(node), entry, found, floor=floor)
+        for backward in call.get("backwards", ()):
+            self._backward(place, graph, executor, backward, random)
+        for name, entry in call["states_after"].items():
+            node = graph.consumers[name][0]
+            if node in random:
+                self.skip(graph.reason(node, "states", random))
+            else:
+                self.check(f"state {name}", graph.described(node), entry, executor.aux_dict[name].asnumpy())
+
+    def _compare_inner(self, graph: Graph, call: Mapping[str, Any], found: Mapping[str, Any], random: set[str]) -> None:
+        """Every node's output, in the order in which the original ran them."""
+        recorded = [(name, entry) for name, entry in call.get("inner", ()) if name in found and name in graph.visible]
+        floor = floor_of([entry for _, entry in recorded], self.recording)
+        for name, entry in recorded:
+            node = graph.visible[name]
+            if node in random:
+                self.skip(graph.reason(node, "nodes", random))
+            else:
+                self.check(f"inner output {name}", graph.described(node), entry, found[name], floor=floor)
+
+    def _backward(
+        self, place: int, graph: Graph, executor: Any, backward: Mapping[str, Any], random: set[str]
+    ) -> None:
+        for name, entry in backward["before"].items():
+            to_array(self.recording.array(entry), entry).copyto(executor.grad_dict[name])
+        heads = backward["heads"]
+        if heads is not None:
+            heads = [None if entry is None else to_array(self.recording.array(entry), entry) for entry in heads]
+        executor.backward(heads)
+        gradients = backward["gradients"]
+        of_call = floor_of(gradients.values(), self.recording)
+        for name in graph.from_the_loss(gradients):
+            entry, node = gradients[name], graph.consumers[name][0]
+            siblings = [gradients[other] for other in graph.arguments(node) if other in gradients]
+            found = executor.grad_dict[name].asnumpy()
+            touched = graph.touched(name, random)
+            self.results[place, "gradient", name] = entry, None if touched else found
+            if touched:
+                self.skip(graph.reason(touched, "gradients", random))
+            else:
+                floor = gradient_floor(entry, siblings, of_call, self.recording)
+                self.check(f"gradient of {name}", graph.described(node), entry, found, floor=floor)
+
+    # -- arrays that are results of the step --------------------------------------------------------------------
+
+    def given(self, entry: Mapping[str, Any], use_random: bool = False) -> tuple[np.ndarray | None, bool]:
+        """An array, and whether it is as recorded in full.
+
+        A large result of the step is the repeated one with the recorded elements in their places. None for one that
+        depends on random numbers; with ``use_random``, zeros with the recorded elements.
+        """
+        if "link" not in entry:
+            return self.recording.array(entry), True
+        recorded, found = self.results[tuple(entry["link"])]
+        if "array" in recorded:
+            return self.recording.array(recorded), True
+        if found is None and not use_random:
+            return None, False
+        value = np.zeros(recorded["shape"], recorded["dtype"]) if found is None else found.copy()
+        chosen = self.recording.entry(recorded["sample"])
+        value.reshape(-1)[positions(value.size, chosen.size)] = chosen
+        return value, False
