@@ -2,7 +2,8 @@
 
 Each fused layer keeps its folded and packed weights beside the parameters they were made from. They are made at the
 second call with the same parameters, so that a validation pass between two updates does not pay for packing, and are
-used as long as the very tensors, at the very versions, come in again.
+used as long as the very tensors, at the very versions, come in again. Parameters whose memory another library holds
+(``from_numpy``, DLPack) are never packed: they may change without a new version.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from torch.nn import functional
 
 from mxcompat.graph import fuse, rewrite
 from mxcompat.graph.recurrent import join_steps
+from mxcompat.ndarray.ndarray import OUTSIDE, is_outside
 
 __all__ = ["Inference"]
 
@@ -43,14 +45,16 @@ class _Layer:
         self.packed: Any = None
         self._tensors: Sequence[Any] = ()
         self._versions: tuple[int, ...] = ()
+        self._held_outside = False
 
     def is_settled(self, tensors: Sequence[torch.Tensor | None]) -> bool:
         """Whether the parameters are those of the last call, unchanged; forgets what was packed if not."""
-        versions = tuple([0 if t is None else t._version for t in tensors])
+        versions = (OUTSIDE["storages"], *[0 if t is None else t._version for t in tensors])
         settled = versions == self._versions and all(map(operator.is_, tensors, self._tensors))
         if not settled:
             self._tensors, self._versions, self.packed = tensors, versions, None
-        return settled
+            self._held_outside = any(t is not None and is_outside(t) for t in tensors)
+        return settled and not self._held_outside
 
 
 class _Convolution(_Layer):

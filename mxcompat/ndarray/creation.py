@@ -13,7 +13,7 @@ from mxcompat.base import MXNetError, numeric_types
 from mxcompat.context import Context, current_context, torch_device
 from mxcompat.formats import arrays as array_format
 from mxcompat.ndarray.dispatch import invoke
-from mxcompat.ndarray.ndarray import NDArray, _from_record, _record, _share, _wrap
+from mxcompat.ndarray.ndarray import NDArray, _from_record, _record, _share_outside, _wrap
 from mxcompat.ndarray.sparse_array import BaseSparseNDArray, is_scipy_csr, sparse_copy, zeros_of
 from mxcompat.ops import registry
 from mxcompat.ops.dtypes import NAME_BY_TORCH, torch_dtype
@@ -219,14 +219,14 @@ def from_numpy(ndarray: np.ndarray, zero_copy: bool = True, array_cls: type = ND
         raise ValueError("Only c-contiguous arrays are supported for zero-copy")
     tensor = torch.from_numpy(ndarray)
     ndarray.flags["WRITEABLE"] = False
-    _share(tensor)
+    _share_outside(tensor)
     return _wrap(tensor, Context("cpu", 0))
 
 
 def from_dlpack(dlpack: Any) -> NDArray:
     """An array on the memory of a DLPack capsule or of an object with ``__dlpack__``."""
     tensor = torch.from_dlpack(dlpack)
-    _share(tensor)
+    _share_outside(tensor)
     kind = "gpu" if tensor.device.type == "cuda" else "cpu"
     return _wrap(tensor if tensor.is_contiguous() else tensor.contiguous(), Context(kind, tensor.device.index or 0))
 

@@ -206,7 +206,7 @@ class NDArray(NDArrayBase):
         return array if dtype is None else array.astype(dtype, copy=False)
 
     def __dlpack__(self, *, stream: Any = None, **kwargs: Any) -> Any:
-        _share(self._data)
+        _share_outside(self._data)
         return self._data.__dlpack__(stream=stream, **kwargs)
 
     def __dlpack_device__(self) -> Any:
@@ -507,6 +507,22 @@ def _at_least_1d(tensor: torch.Tensor) -> torch.Tensor:
 def _share(tensor: torch.Tensor) -> None:
     """Note on the storage that more than one handle uses it: results are then copied into it, never rebound."""
     tensor.untyped_storage().mx_shared = True  # type: ignore[attr-defined]
+
+
+def _share_outside(tensor: torch.Tensor) -> None:
+    """Note on the storage that other libraries may write it, which no version counter sees."""
+    _share(tensor)
+    tensor.untyped_storage().mx_outside = True  # type: ignore[attr-defined]
+    OUTSIDE["storages"] += 1
+
+
+#: how many storages other libraries have, or had: whoever relies on version counters looks again when it grows
+OUTSIDE = {"storages": 0}
+
+
+def is_outside(tensor: torch.Tensor) -> bool:
+    """Whether another library may write the tensor's storage."""
+    return getattr(tensor.untyped_storage(), "mx_outside", False)
 
 
 def is_shared(tensor: torch.Tensor) -> bool:

@@ -130,3 +130,26 @@ def test_nets_without_convolutions_stay_as_they_are(monkeypatch: pytest.MonkeyPa
     executor = nets.mlp(mx).simple_bind(mx.cpu(), data=(2, 6))
     executor.forward(is_train=True)
     assert executor._modes[True].runner.eager is executor.graph_module
+
+
+@pytest.mark.parametrize("way", ["from_numpy", "from_dlpack", "to_dlpack after packing"])
+def test_memory_held_outside_is_never_packed(monkeypatch: pytest.MonkeyPatch, way: str) -> None:
+    monkeypatch.setattr(fuse, "linear_pays", lambda: True)
+    monkeypatch.setattr(fuse, "LINEAR_WORK", 1)
+    memory = np.full((4, 6), 2, np.float32)
+    if way == "from_numpy":
+        weight = mx.nd.from_numpy(memory.view())  # the view becomes read-only, the memory does not
+    elif way == "from_dlpack":
+        weight = mx.nd.from_dlpack(torch.from_numpy(memory))
+    else:
+        weight = mx.nd.array(memory)
+    net = mx.sym.FullyConnected(mx.sym.Variable("data"), num_hidden=4, no_bias=True, name="fc")
+    executor = net.bind(mx.cpu(), {"data": mx.nd.ones((3, 6)), "fc_weight": weight})
+    for _ in range(3):
+        executor.forward()
+    assert np.array_equal(executor.outputs[0].asnumpy(), np.full((3, 4), 12, np.float32))
+    if way.startswith("to_dlpack"):
+        memory = torch.from_dlpack(weight.to_dlpack_for_write()).numpy()
+    memory[:] = 3
+    executor.forward()
+    assert np.array_equal(executor.outputs[0].asnumpy(), np.full((3, 4), 18, np.float32))
