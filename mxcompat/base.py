@@ -83,6 +83,10 @@ def register_error(func_name: Any = None, cls: Any = None) -> Any:
     return enter if cls is None else enter(cls)
 
 
+class DamagedFile(MXNetError, ValueError):
+    """A file, or a record of one, that is not as it should be; programs catch it under either name."""
+
+
 class OutOfBounds(MXNetError, IndexError):
     """An index that is not in its array; programs catch it under either name."""
 

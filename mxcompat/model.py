@@ -16,6 +16,7 @@ from mxcompat import kvstore as kvs
 from mxcompat import ndarray as nd
 from mxcompat import optimizer as opt
 from mxcompat import symbol as sym
+from mxcompat.base import DamagedFile
 from mxcompat.callback import save_checkpoint
 from mxcompat.context import Context
 
@@ -150,11 +151,13 @@ def _split_params(loaded: Any, path: str, strict: bool) -> tuple[dict[str, Any],
     """
     found: dict[str, dict[str, Any]] = {"arg": {}, "aux": {}}
     if not isinstance(loaded, dict):
-        raise ValueError(f"Invalid param file {path}: its arrays have no names, expected arg:... and aux:...")
+        raise DamagedFile(f"Invalid param file {path}: its arrays have no names, expected arg:... and aux:...")
     for key, array in loaded.items():
         kind, colon, name = key.partition(":")
         if not colon or (strict and kind not in found):
-            raise ValueError(f"Invalid param file {path}: array {key!r}, expected a name that starts with arg: or aux:")
+            raise DamagedFile(
+                f"Invalid param file {path}: array {key!r}, expected a name that starts with arg: or aux:"
+            )
         found.setdefault(kind, {})[name] = array
     return found["arg"], found["aux"]
 

@@ -38,8 +38,8 @@ def write_atomically(path: str | os.PathLike, content: Content) -> None:
     """
     mode = _permissions(path)
     if mode is None:
-        with open(path, "wb") as stream:
-            _write(stream, content)
+        with open(path, "wb") as pipe:
+            _write(pipe, content)
         return
     target = os.path.realpath(path)
     folder = os.path.dirname(target)

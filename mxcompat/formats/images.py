@@ -12,6 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from mxcompat.base import DamagedFile
+from mxcompat.formats.image_size import check_size
+
 __all__ = ["decode", "encode", "opencv", "resize", "swap_colors"]
 
 UNCHANGED, GRAY, COLOR = -1, 0, 1
@@ -24,16 +27,21 @@ def decode(content: bytes | bytearray | memoryview, flag: int = COLOR, *, turn: 
 
     ``flag`` as in OpenCV: 1 three colours, 0 gray, -1 as stored, which may be uint16 and may have a fourth channel
     (Pillow gives colours of 16 bits as uint8). With ``turn``, gray and colour images are turned the way that their EXIF
-    data ask for. Raises ``ImportError`` when neither library is there.
+    data ask for. Raises ``ImportError`` when neither library is there, ``DamagedFile`` for an image that claims more
+    pixels than its bytes can hold.
     """
     if flag not in (UNCHANGED, GRAY, COLOR):
         raise ValueError(f"image flag is {flag!r}, expected 1 (colours), 0 (gray) or -1 (as stored)")
     name, library = _library()
     if not len(content):
         return None
+    check_size(content)
     if name == "cv2":
         mode = flag if turn or flag == UNCHANGED else flag | _IGNORE_ORIENTATION
-        return library.imdecode(np.frombuffer(content, np.uint8), mode)
+        try:
+            return library.imdecode(np.frombuffer(content, np.uint8), mode)
+        except library.error as error:
+            raise DamagedFile(f"an image that cannot be decoded: {error}") from None
     return _pillow_decode(library, bytes(content), flag, turn and flag != UNCHANGED)
 
 

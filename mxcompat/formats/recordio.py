@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from mxcompat.base import MXNetError
+from mxcompat.base import DamagedFile, MXNetError
 
 __all__ = ["IRHeader", "RecordReader", "RecordWriter", "next_record", "pack", "read_index", "record_chunks"]
 __all__ += ["record_starts", "split_records", "unpack"]
@@ -29,6 +29,7 @@ MAGIC_BYTES = struct.pack("<I", MAGIC)
 MAX_LENGTH = (1 << 29) - 1
 WHOLE, FIRST, MIDDLE, LAST = range(4)
 _SEARCH = 1 << 20  # bytes looked at together
+_SHOWN = 100  # characters of a line in messages
 _PART = struct.Struct("<II")
 _HEADER = struct.Struct("<IfQQ")
 
@@ -98,7 +99,11 @@ class RecordReader:
             raise self._error(offset, f"no record starts here: found {magic:#010x}, expected {MAGIC:#010x}")
         length = word & MAX_LENGTH
         padded = length + -length % 4
-        content = self.stream.read(padded)
+        if padded > _SEARCH:  # reading claims the memory before it looks how much there is
+            left = os.fstat(self.stream.fileno()).st_size - offset - _PART.size
+            content = self.stream.read(min(padded, max(left, 0)))
+        else:
+            content = self.stream.read(padded)
         if len(content) < padded:
             raise self._error(offset, f"truncated: the part takes {padded} bytes, {len(content)} are left")
         return word >> 29, content[:length] if padded > length else content
@@ -254,21 +259,30 @@ def _cut(payload: bytes) -> list[bytes]:
 def read_index(path: str | os.PathLike, key_type: Callable[[str], Any] = int) -> list[tuple[Any, int]]:
     """Keys and byte offsets of an ``.idx`` file, in file order; empty lines are passed over.
 
-    Raises ``ValueError`` naming the line that is not a key, a TAB and an offset.
+    Raises ``DamagedFile`` (a ``ValueError``) naming the line that is not a key, a TAB and an offset.
     """
     entries = []
-    with open(path, encoding="utf-8") as stream:
+    with open(path, "rb") as stream:
         for number, line in enumerate(stream, 1):
-            fields = line.strip().split("\t")
-            if fields == [""]:
-                continue
             try:
+                fields = line.decode("utf-8").strip().split("\t")
+                if fields == [""]:
+                    continue
                 entries.append((key_type(fields[0]), int(fields[1])))
             except (ValueError, IndexError):
-                raise ValueError(
-                    f"{os.fspath(path)}: line {number}: expected a key, a TAB and an offset, found {line!r}"
+                raise DamagedFile(
+                    f"{os.fspath(path)}: line {number}: expected a key, a TAB and an offset, found {_excerpt(line)}"
                 ) from None
     return entries
+
+
+def _excerpt(line: bytes) -> str:
+    text = line.decode("utf-8", "backslashreplace")
+    return repr(text) if len(text) <= _SHOWN else f"{text[:_SHOWN]!r}..."
+
+
+class _ShortRecord(DamagedFile, struct.error):
+    """Compat: programs catch ``struct.error`` for a record without a whole header."""
 
 
 def pack(header: Any, s: bytes) -> bytes:
@@ -290,14 +304,14 @@ def pack(header: Any, s: bytes) -> bytes:
 def unpack(s: bytes) -> tuple[Any, bytes]:
     """The header and the payload of a record that ``pack`` made; several labels come as a float32 array.
 
-    Raises ``struct.error`` for a record shorter than a header, ``ValueError`` for one shorter than its labels.
+    Raises ``DamagedFile`` for a record shorter than a header (``struct.error`` too) or than its labels (``ValueError``).
     """
     if len(s) < _HEADER.size:
-        raise struct.error(f"a record of {len(s)} bytes is shorter than its header of {_HEADER.size} bytes")
+        raise _ShortRecord(f"a record of {len(s)} bytes is shorter than its header of {_HEADER.size} bytes")
     header, payload = IRHeader(*_HEADER.unpack_from(s)), s[_HEADER.size :]
     if not header.flag:
         return header, payload
     size = 4 * header.flag
     if len(payload) < size:
-        raise ValueError(f"a record announces {header.flag} labels of 4 bytes, {len(payload)} bytes follow its header")
+        raise DamagedFile(f"a record announces {header.flag} labels of 4 bytes, {len(payload)} bytes follow its header")
     return header._replace(label=np.frombuffer(payload, "<f4", header.flag)), payload[size:]

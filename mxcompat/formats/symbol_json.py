@@ -88,7 +88,7 @@ def parse(text: str | bytes, source: str = "<symbol>") -> GraphData:
             raise MXNetError(f"{source}: offset {error.start}: this is not UTF-8 text") from None
     try:
         # The original writes control characters as they are, which strict JSON forbids.
-        decoder = json.JSONDecoder(object_pairs_hook=_unique_keys, strict=False)
+        decoder = json.JSONDecoder(object_pairs_hook=_unique_keys, parse_constant=_refuse_constant, strict=False)
         start = len(text) - len(text.lstrip(" \t\r\n"))
         content, end = decoder.raw_decode(text, start)
         if "\\ud" in text.lower():
@@ -107,6 +107,10 @@ def parse(text: str | bytes, source: str = "<symbol>") -> GraphData:
     if graph.version > CURRENT_VERSION:
         logger.warning("%s: written by MXNet version %d, newer than %d", source, graph.version, CURRENT_VERSION)
     return graph
+
+
+def _refuse_constant(text: str) -> None:
+    raise ValueError(f"{text} is no number of JSON")
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -36,9 +36,9 @@ def strtof(text: bytes) -> tuple[np.float32, int]:
         value = np.float32(math.inf if infinite else math.nan)
     else:
         digits = (fraction or b"")[1:20]
-        value = np.float32(int(whole or b"0") % 2**64)
+        value = np.float32(int(whole[-64:] or b"0") % 2**64)  # 10**64 is a multiple of 2**64
         value += np.float32(int(digits or b"0") / 10 ** len(digits))
-        value = _scaled(value, int(exponent or b"0"), down == b"-")
+        value = _scaled(value, int((exponent or b"").lstrip(b"0")[:9] or b"0"), down == b"-")
     end = match.end()
     if not any((infinite, nan, whole, fraction, exponent is not None, text[end - 1 : end] in (b"f", b"F"))):
         end = match.end(1) if sign else 0
@@ -71,7 +71,7 @@ def _strtoll(text: bytes) -> tuple[int, int]:
     if match is None:
         return 0, 0
     sign, hexadecimal, octal, decimal = match.groups()
-    value = int(hexadecimal, 16) if hexadecimal else int(octal, 8) if octal else int(decimal)
+    value = int(hexadecimal, 16) if hexadecimal else int(octal, 8) if octal else int(decimal[:20])
     value = -value if sign == b"-" else value
     return max(min(value, 2**63 - 1), -(2**63)), match.end()
 
@@ -94,7 +94,7 @@ class CSVRows:
 
     def __init__(self, uri: str, parameter: str, shape: tuple[int, ...], dtype: str):
         self.paths = expand(uri, parameter)
-        self.parameter, self.shape, self.dtype = parameter, shape, np.dtype(dtype)
+        self.uri, self.parameter, self.shape, self.dtype = uri, parameter, shape, np.dtype(dtype)
         self.width = math.prod(shape)
         self.restart()
 
@@ -169,6 +169,11 @@ class CSVSamples:
     def __init__(self, data: CSVRows, label: CSVRows | None):
         self.data, self.label = data, label
 
+    @property
+    def source(self) -> str:
+        """The files of the data."""
+        return self.data.uri
+
     def take(self, count: int) -> tuple[np.ndarray, np.ndarray]:
         """Data and labels of the next ``count`` rows, or of those that are left."""
         data = self.data.take(count)
@@ -176,7 +181,7 @@ class CSVSamples:
             return data, np.zeros((len(data), 1), data.dtype)
         label = self.label.take(len(data))
         if len(label) < len(data):
-            raise MXNetError("CSVIter: label_csv has fewer rows than data_csv")
+            raise MXNetError(f"CSVIter: label_csv={self.label.uri!r} has fewer rows than data_csv={self.data.uri!r}")
         return data, label
 
     def restart(self) -> None:

@@ -38,7 +38,7 @@ class ImageLabels:
         self.path = path
         self.labels: dict[int, np.ndarray] = {}
         try:
-            with open(path, encoding="utf-8") as lines:
+            with open(path, "rb") as lines:
                 for number, line in enumerate(lines, 1):
                     fields = line.split()
                     if fields:
@@ -46,13 +46,13 @@ class ImageLabels:
         except OSError as error:
             raise MXNetError(f"path_imglist={path!r} cannot be read: {error.strerror}") from error
 
-    def _add(self, number: int, fields: list[str], width: int | None) -> None:
+    def _add(self, number: int, fields: list[bytes], width: int | None) -> None:
         stop = len(fields) - 1 if width is None else 1 + width
         try:
             if len(fields) < stop:
                 raise ValueError
             key, labels = int(float(fields[0])), [float(field) for field in fields[1:stop]]
-        except ValueError:
+        except (ValueError, OverflowError):
             raise MXNetError(
                 f"{self.path}: line {number}: Bad ImageList format, expected a number and {width or 'some'} labels"
             ) from None

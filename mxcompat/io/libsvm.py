@@ -52,7 +52,7 @@ class LibSVMRows:
 
     def __init__(self, uri: str, parameter: str, width: int, num_parts: int, part_index: int):
         self.parts = part_of_lines(expand(uri, parameter), num_parts, part_index)
-        self.parameter, self.width = parameter, width
+        self.uri, self.parameter, self.width = uri, parameter, width
         self.restart()
 
     def restart(self) -> None:
@@ -149,6 +149,11 @@ class LibSVMSamples:
     def __init__(self, data: LibSVMRows, label: LibSVMRows | None):
         self.data, self.label = data, label
 
+    @property
+    def source(self) -> str:
+        """The files of the data."""
+        return self.data.uri
+
     def take(self, count: int) -> tuple[Any, Any]:
         """Data and labels of the next ``count`` lines, or of those that are left."""
         labels, rows = self.data.take(count)
@@ -156,7 +161,9 @@ class LibSVMSamples:
             return rows, labels
         _, other = self.label.take(len(rows))
         if len(other) < len(rows):
-            raise MXNetError("LibSVMIter: label_libsvm has fewer rows than data_libsvm")
+            raise MXNetError(
+                f"LibSVMIter: label_libsvm={self.label.uri!r} has fewer rows than data_libsvm={self.data.uri!r}"
+            )
         return rows, other
 
     def restart(self) -> None:

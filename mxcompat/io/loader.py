@@ -16,6 +16,10 @@ __all__ = ["BatchLoader", "Samples"]
 class Samples(Protocol):
     """The samples of an epoch, one after another."""
 
+    @property
+    def source(self) -> str:
+        """The files they come from, for messages."""
+
     def take(self, count: int) -> tuple[Any, Any]:
         """Data and labels of the next ``count`` samples, or of those that are left: arrays or rows that can be joined."""
 
@@ -73,8 +77,8 @@ class BatchLoader:
             parts.append(self._take(missing))
             if len(parts[1][0]) < missing:
                 raise MXNetError(
-                    f"round_batch: number of input must be bigger than batch size, found {count} samples for "
-                    f"batch_size={self.batch_size}, of which {missing} are to be filled up"
+                    f"{self.samples.source}: round_batch: number of input must be bigger than batch size, "
+                    f"found {count} samples for batch_size={self.batch_size}, of which {missing} are to be filled up"
                 )
             self._overflow = True
         elif missing:

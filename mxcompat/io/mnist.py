@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import gzip
 import logging
+import math
+import os
+import zlib
 from typing import BinaryIO, cast
 
 import numpy as np
@@ -15,6 +18,7 @@ from mxcompat.io.native import Loaded
 __all__ = ["open_mnist"]
 
 _GZIP = b"\x1f\x8b"
+_GZIP_RATIO = 1032  # more than that many bytes never come of one byte of a gzip file
 _LOG = logging.getLogger(__name__)
 
 
@@ -58,18 +62,31 @@ def _load(path: str, parameter: str, num_parts: int, part_index: int) -> np.ndar
     """The bytes of a part of an IDX file: (N, rows, columns) images or (N,) labels."""
     axes = 3 if parameter == "image" else 1
     with _open(path, parameter) as stream:
-        head = stream.read(4 + 4 * axes)
-        if len(head) < 4 + 4 * axes:
-            raise MXNetError(f"MNISTIter: {path}: invalid mnist format, the file has {len(head)} bytes")
-        count, *sizes = (int(size) for size in np.frombuffer(head, ">i4")[1:])
-        start, stop = _part(count, num_parts, part_index)
-        sample = int(np.prod(sizes))
-        stream.seek(start * sample, 1)
-        content = stream.read((stop - start) * sample)
-    if len(content) < (stop - start) * sample:
+        try:
+            head = stream.read(4 + 4 * axes)
+            if len(head) < 4 + 4 * axes:
+                raise MXNetError(f"MNISTIter: {path}: invalid mnist format, the file has {len(head)} bytes")
+            count, *sizes = (int(size) for size in np.frombuffer(head, ">i4")[1:])
+            if min([count, *sizes]) < 0:
+                raise MXNetError(
+                    f"MNISTIter: {path}: offset 4: {count} samples of {sizes} bytes, expected no less than 0"
+                )
+            start, stop = _part(count, num_parts, part_index)
+            sample = math.prod(sizes)
+            wanted = (stop - start) * sample
+            ratio = _GZIP_RATIO if isinstance(stream, gzip.GzipFile) else 1
+            content = b""
+            if stop * sample <= ratio * os.path.getsize(
+                path
+            ):  # reading claims the memory before it looks what is there
+                stream.seek(start * sample, 1)
+                content = stream.read(wanted)
+        except (OSError, EOFError, zlib.error) as error:
+            raise MXNetError(f"MNISTIter: {path}: damaged: {error}") from None
+    if len(content) < wanted:
         raise MXNetError(
             f"MNISTIter: {path}: truncated: {count} samples of {sample} bytes announced, samples {start} to {stop} "
-            f"take {(stop - start) * sample} bytes, {len(content)} are there"
+            f"take {wanted} bytes, {len(content)} are there"
         )
     return np.frombuffer(content, np.uint8).reshape(stop - start, *sizes)
 

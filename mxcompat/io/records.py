@@ -211,8 +211,8 @@ class IndexedRecords:
 
     def __init__(self, files: RecordFiles, index: str, num_parts: int, part_index: int, shuffle: bool, seed: int):
         starts = sorted(offset for _, offset in read_index(expand(index, "path_imgidx")[0], str))
-        for offset in starts[-1:]:
-            if offset >= files.size:
+        for offset in (*starts[:1], *starts[-1:]):
+            if not 0 <= offset < files.size:
                 raise MXNetError(f"{index}: a record at offset {offset}, the record files have {files.size} bytes")
         self.files = files
         share = -(-len(starts) // num_parts)

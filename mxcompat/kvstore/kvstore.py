@@ -13,6 +13,7 @@ from mxcompat.base import MXNetError, string_types
 from mxcompat.formats.atomic import write_atomically
 from mxcompat.kvstore.base import KVStoreBase
 from mxcompat.ndarray import NDArray, zeros
+from mxcompat.optimizer.updater import read_states
 
 __all__ = ["KVStore"]
 
@@ -239,9 +240,7 @@ class KVStore(KVStoreBase):
 
     def load_optimizer_states(self, fname: str) -> None:
         """Read the updater's states from a file."""
-        updater = self._with_states("load")
-        with open(fname, "rb") as stream:
-            updater.set_states(stream.read())
+        read_states(self._with_states("load"), fname)
 
     def _with_states(self, action: str) -> Any:
         if self._updater is None:

@@ -23,6 +23,7 @@ from mxcompat.model import (
 )
 from mxcompat.module.base_module import DEFAULT_INITIALIZER, BaseModule, _check_input_names, _parse_data_desc, _require
 from mxcompat.module.executor_group import DataParallelExecutorGroup
+from mxcompat.optimizer.updater import read_states
 
 __all__ = ["Module"]
 
@@ -159,8 +160,7 @@ class Module(BaseModule):
         if self._update_on_kvstore:
             self._kvstore.load_optimizer_states(fname)
         else:
-            with open(fname, "rb") as stream:
-                self._updater.set_states(stream.read())
+            read_states(self._updater, fname)
 
     # -- what it is ---------------------------------------------------------------------------------------------
 

@@ -266,8 +266,14 @@ def save(fname: str | os.PathLike, data: Any) -> None:
     array_format.save(os.fspath(fname), [_record(x) for x in data], names)
 
 
-def _named(records: Sequence[Any], names: Sequence[str]) -> Any:
-    arrays = [_from_record(record) for record in records]
+def _named(records: Sequence[Any], names: Sequence[str], source: str) -> Any:
+    arrays = []
+    for number, record in enumerate(records):
+        try:
+            arrays.append(_from_record(record))
+        except MXNetError as error:
+            what = repr(names[number]) if names else number
+            raise MXNetError(f"{source}: array {what}: {error}") from None
     return dict(zip(names, arrays)) if names else arrays
 
 
@@ -275,14 +281,14 @@ def load(fname: str | os.PathLike) -> Any:
     """The list or dict of arrays in a file; ``MXNetError`` naming file and place when it is damaged."""
     if not isinstance(fname, (str, os.PathLike)):
         raise TypeError("fname required to be a string")
-    return _named(*array_format.load(os.fspath(fname)))
+    return _named(*array_format.load(os.fspath(fname)), os.fspath(fname))
 
 
 def load_frombuffer(buf: Any) -> Any:
     """Like ``load``, from the bytes of a file."""
     if not isinstance(buf, (str, bytes, bytearray, memoryview)):
         raise TypeError("buf required to be a string or bytes")
-    return _named(*array_format.loads(buf.encode() if isinstance(buf, str) else bytes(buf)))
+    return _named(*array_format.loads(buf.encode() if isinstance(buf, str) else bytes(buf)), "<buffer>")
 
 
 def is_number(value: Any) -> bool:

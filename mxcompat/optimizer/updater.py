@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ from mxcompat.formats import states as state_format
 from mxcompat.ndarray.ndarray import NDArray, _from_record, _record
 from mxcompat.optimizer.base import Optimizer
 
-__all__ = ["Updater", "get_updater"]
+__all__ = ["Updater", "get_updater", "read_states"]
 
 #: attributes in which a class defines its rule; the first class that has one decides how it is called
 _RULES = ("_update_list", "update_multi_precision", "update")
@@ -79,12 +80,16 @@ class Updater:
         No code of the file is run: optimizers and schedules in it must be those of MXNet, registered optimizers, or
         subclasses of ``LRScheduler`` that exist. Anything else raises ``MXNetError``, as does a damaged file.
         """
-        content = state_format.loads(states, _array, _known_class, _classes_of_the_program())
+        self._take(states, "<states>")
+
+    def _take(self, states: bytes, source: str) -> None:
+        """Take over the states in a file that is called ``source`` in messages."""
+        content = state_format.loads(states, _array, _known_class, _classes_of_the_program(), source)
         optimizer = None
         if isinstance(content, tuple) and len(content) == 2:
             content, optimizer = content
         if not isinstance(content, dict) or not isinstance(optimizer, (Optimizer, type(None))):
-            raise MXNetError(f"states: expected a dict, or a dict and an optimizer, found {type(content)}")
+            raise MXNetError(f"{source}: expected a dict, or a dict and an optimizer, found {type(content)}")
         self.states = content
         if optimizer is not None:
             self.optimizer = optimizer
@@ -154,6 +159,16 @@ def _family(root: type) -> list[type]:
     for kind in found:
         found += kind.__subclasses__()
     return found
+
+
+def read_states(updater: Any, path: str | os.PathLike) -> None:
+    """``updater.set_states`` with the content of a file; ``MXNetError`` naming the file when it is damaged."""
+    with open(path, "rb") as stream:
+        content = stream.read()
+    if getattr(type(updater), "set_states", None) is Updater.set_states:
+        updater._take(content, os.fspath(path))
+    else:
+        updater.set_states(content)
 
 
 def get_updater(optimizer: Optimizer) -> Updater:

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from mxcompat.base import MXNetError
 from mxcompat.model import load_checkpoint, save_checkpoint
 from mxcompat.rnn.base_cell import BaseRNNCell
 
@@ -32,6 +33,12 @@ def _listed(cells: BaseRNNCell | Sequence[BaseRNNCell]) -> Sequence[BaseRNNCell]
     return [cells] if isinstance(cells, BaseRNNCell) else cells
 
 
+class _UnfitWeights(MXNetError, KeyError):
+    """Compat: programs catch ``KeyError`` where weights are missing."""
+
+    __str__ = Exception.__str__
+
+
 def save_rnn_checkpoint(
     cells: Any, prefix: str, epoch: int, symbol: Any, arg_params: dict[str, Any], aux_params: dict[str, Any]
 ) -> None:
@@ -45,7 +52,10 @@ def load_rnn_checkpoint(cells: Any, prefix: str, epoch: int) -> tuple[Any, dict[
     """Symbol, parameters and auxiliary states that ``save_rnn_checkpoint`` wrote, the weights packed for ``cells``."""
     symbol, arg_params, aux_params = load_checkpoint(prefix, epoch)
     for cell in _listed(cells):
-        arg_params = cell.pack_weights(arg_params)
+        try:
+            arg_params = cell.pack_weights(arg_params)
+        except (MXNetError, LookupError, ValueError) as error:
+            raise _UnfitWeights(f"{prefix}-{int(epoch):04d}.params: not the weights of the cells: {error!r}") from error
     return symbol, arg_params, aux_params
 
 

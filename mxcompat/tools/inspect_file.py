@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import collections
 import json
+import math
 import os
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -87,7 +88,7 @@ def _array(record: arrays.ArrayRecord, stats: bool) -> dict[str, Any]:
 def _arrays(path: str, stats: bool, limit: int) -> dict[str, Any]:
     records, names = arrays.load(path)
     listed = [{"name": names[i] if names else str(i), **_array(record, stats)} for i, record in enumerate(records)]
-    return {"arrays": listed, "numbers": sum(int(np.prod(record.shape, dtype=np.int64)) for record in records)}
+    return {"arrays": listed, "numbers": sum(math.prod(record.shape) for record in records if record.data is not None)}
 
 
 def _symbol(path: str, stats: bool, limit: int) -> dict[str, Any]:

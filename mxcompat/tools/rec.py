@@ -80,8 +80,11 @@ def _ls(args: argparse.Namespace) -> int:
 def _extract(args: argparse.Namespace) -> int:
     os.makedirs(args.output, exist_ok=True)
     labels = []
-    for number, (_, record) in enumerate(_records(args.file)):
-        header, content = recordio.unpack(record)
+    for number, (offset, record) in enumerate(_records(args.file)):
+        try:
+            header, content = recordio.unpack(record)
+        except MXNetError as error:
+            raise CommandError(f"{args.file}: record {number} (offset {offset}): {error}", 1) from None
         suffix = next((suffix for magic, suffix in SUFFIXES if content.startswith(magic)), ".bin")
         name = f"{number:08d}{suffix}"
         write_atomically(os.path.join(args.output, name), [content])
