@@ -31,12 +31,12 @@ class AbsentClass(type):
     """Stands for a class of such a module: scripts may derive from it, making an object raises ``AbsentError``."""
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-        raise _absent(next(base.__dict__["_absent"] for base in cls.__mro__ if "_absent" in base.__dict__))
+        raise absent_error(next(base.__dict__["_absent"] for base in cls.__mro__ if "_absent" in base.__dict__))
 
     def __getattr__(cls, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
-        raise _absent(f"{cls._absent}.{name}")
+        raise absent_error(f"{cls._absent}.{name}")
 
 
 class AbsentModule(ModuleType):
@@ -47,13 +47,16 @@ class AbsentModule(ModuleType):
             raise AttributeError(name)
         full = f"{self.__name__.split('.', 1)[1]}.{name}"
         if not name[0].isupper():
-            raise _absent(full)
-        value = AbsentClass(name, (), {"_absent": full, "__module__": self.__name__, "__doc__": str(_absent(full))})
+            raise absent_error(full)
+        value = AbsentClass(
+            name, (), {"_absent": full, "__module__": self.__name__, "__doc__": str(absent_error(full))}
+        )
         setattr(self, name, value)
         return value
 
 
-def _absent(full: str) -> AbsentError:
+def absent_error(full: str) -> AbsentError:
+    """What is raised for a use of ``mx.<full>``, which is not here."""
     module = full.rpartition(".")[0]
     advice = ADVICE.get(full.split(".")[0])
     return AbsentError(f"mxcompat has no {full}: mx.{module} is not supported" + (f" ({advice})" if advice else ""))

@@ -58,12 +58,19 @@ _ONLY_WITH: dict[str, dict[str, tuple]] = {
     "LeakyReLU": {"act_type": ("rrelu",)},
     "take": {"mode": ("raise",)},
 }
+#: operators that differ in graphs, and not as calls on arrays
+_IN_GRAPHS = frozenset({"Cast"})
 #: operator -> the parameter values with which it does not differ
 _NOT_WITH: dict[str, dict[str, tuple]] = {"Dropout": {"p": (0.0,)}, "RNN": {"p": (0.0,)}}
 
 
-def difference(name: str, params: Mapping[str, Any]) -> str | None:
-    """What is different in the operator of that registry name with these parsed parameters; None when nothing is."""
+def difference(name: str, params: Mapping[str, Any], symbolic: bool = True) -> str | None:
+    """What is different in the operator of that registry name with these parsed parameters; None when nothing is.
+
+    ``symbolic``: it is a node of a graph, and not a call on arrays.
+    """
+    if name in _IN_GRAPHS and not symbolic:
+        return None
     only, never = _ONLY_WITH.get(name, {}), _NOT_WITH.get(name, {})
     if any(params.get(key) not in values for key, values in only.items()):
         return None

@@ -28,6 +28,7 @@ def test_every_operator_that_draws_is_listed() -> None:
 
 def test_parameters_decide() -> None:
     assert difference("Cast", {"dtype": "int32"}) and difference("Cast", {"dtype": "float16"}) is None
+    assert difference("Cast", {"dtype": "int32"}, symbolic=False) is None
     assert difference("LeakyReLU", {"act_type": "rrelu"}) and difference("LeakyReLU", {"act_type": "elu"}) is None
     assert difference("Dropout", {"p": 0.5}) and difference("Dropout", {"p": 0.0}) is None
     assert difference("Convolution", {}) is None

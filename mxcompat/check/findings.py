@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from urllib.parse import quote
+
+_SARIF = "https://json.schemastore.org/sarif-2.1.0.json"
 
 #: class of a code -> what it is about
 CLASSES = {
@@ -16,18 +21,28 @@ CLASSES = {
 }
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class Finding:
-    """One line of the report; line and column count from 1."""
+    """One line of the report; line and column count from 1, in a notebook within the code cell of that number."""
 
     file: str
     line: int
     column: int
     code: str
     text: str
+    cell: int = 0
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}: {self.code} {self.text}"
+        return f"{self.file}:{self._cell()}{self.line}:{self.column}: {self.code} {self.text}"
+
+    def _cell(self) -> str:
+        return f"cell {self.cell}:" if self.cell else ""
+
+    def for_hosts(self) -> tuple[int, int, str]:
+        """Line, column and text for programs that know no cells: a notebook's first line, the cell in the text."""
+        if not self.cell:
+            return self.line, self.column, self.text
+        return 1, 1, f"cell {self.cell}, line {self.line}: {self.text}"
 
 
 @dataclass
@@ -40,7 +55,7 @@ class Report:
 
     def count(self, code: str) -> int:
         """How many uses have a finding of the class."""
-        return len({(f.file, f.line, f.column) for f in self.findings if f.code.startswith(code)})
+        return len({(f.file, f.cell, f.line, f.column) for f in self.findings if f.code.startswith(code)})
 
     def summary(self) -> str:
         """The last line of the report."""
@@ -66,28 +81,50 @@ def as_json(report: Report) -> str:
 
 def as_github(report: Report) -> str:
     """Workflow commands that annotate a pull request."""
-    lines = [
-        f"::{'error' if f.code.startswith('MX3') else 'warning'} file={f.file},line={f.line},col={f.column},"
-        f"title={f.code}::{f.text}"
-        for f in report.findings
-    ]
-    return "\n".join([*lines, report.summary()])
+    return "\n".join([*map(_github_command, report.findings), report.summary()])
+
+
+def _github_command(finding: Finding) -> str:
+    line, column, text = finding.for_hosts()
+    kind = "error" if finding.code.startswith("MX3") else "warning"
+    place = f"file={_escaped(finding.file, ':,')},line={line},col={column},title={finding.code}"
+    return f"::{kind} {place}::{_escaped(text)}"
+
+
+def _escaped(text: str, more: str = "") -> str:
+    """The text of a workflow command; properties have ``more`` characters with a meaning."""
+    for sign in "%\r\n" + more:
+        text = text.replace(sign, f"%{ord(sign):02X}")
+    return text
 
 
 def as_sarif(report: Report) -> str:
     """SARIF 2.1.0, as code hosts read it."""
     codes = sorted({f.code for f in report.findings})
     rules = [{"id": code, "shortDescription": {"text": CLASSES[code[:3]]}} for code in codes]
-    results = [_sarif_result(f) for f in report.findings]
-    tool = {"driver": {"name": "mxcompat check", "rules": rules}}
-    return json.dumps({"version": "2.1.0", "runs": [{"tool": tool, "results": results}]}, indent=1)
+    driver = {"name": "mxcompat check", "rules": rules}
+    results = [_sarif_result(f, codes.index(f.code)) for f in report.findings]
+    run = {"tool": {"driver": driver}, "columnKind": "unicodeCodePoints", "results": results}
+    return json.dumps({"$schema": _SARIF, "version": "2.1.0", "runs": [run]}, indent=1)
 
 
-def _sarif_result(finding: Finding) -> dict:
-    region = {"startLine": finding.line, "startColumn": finding.column}
-    place = {"physicalLocation": {"artifactLocation": {"uri": finding.file}, "region": region}}
+def _sarif_result(finding: Finding, rule: int) -> dict:
+    line, column, text = finding.for_hosts()
+    region = {"startLine": line, "startColumn": column}
+    place = {"artifactLocation": {"uri": _uri(finding.file)}, "region": region}
     level = "error" if finding.code.startswith("MX3") else "warning"
-    return {"ruleId": finding.code, "level": level, "message": {"text": finding.text}, "locations": [place]}
+    return {
+        "ruleId": finding.code,
+        "ruleIndex": rule,
+        "level": level,
+        "message": {"text": text},
+        "locations": [{"physicalLocation": place}],
+    }
+
+
+def _uri(path: str) -> str:
+    """A relative reference for a relative path, a file URI for an absolute one."""
+    return Path(path).as_uri() if os.path.isabs(path) else quote(Path(os.path.normpath(path)).as_posix())
 
 
 FORMATS = {"text": as_text, "json": as_json, "github": as_github, "sarif": as_sarif}
@@ -95,4 +132,4 @@ FORMATS = {"text": as_text, "json": as_json, "github": as_github, "sarif": as_sa
 
 def unique(findings: Sequence[Finding]) -> list[Finding]:
     """The findings in order of place, each once."""
-    return sorted(set(findings))
+    return sorted(set(findings), key=lambda f: (f.file, f.cell, f.line, f.column, f.code, f.text))

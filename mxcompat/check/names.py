@@ -10,12 +10,10 @@ from types import ModuleType
 from typing import Any
 
 import mxcompat
-from mxcompat.absent import AbsentClass, AbsentError, AbsentModule
+from mxcompat.absent import AbsentClass, AbsentError, AbsentModule, absent_error
+from mxcompat.differences import DIFFERENCES
 from mxcompat.ops import faces, load_catalogue, reference, registry
-from mxcompat.ops.schema import HIDDEN_KEYS, NoEffect, Operator
-
-#: keywords that every operator's function takes besides inputs and parameters
-_COMMON = {"name", "attr", "out", "ctx", "dtype", "shape"}
+from mxcompat.ops.schema import Operator
 
 
 class Unknown(Exception):
@@ -37,7 +35,8 @@ def resolve(path: str) -> Any:
     done: list[str] = []
     for part in path.split(".") if path else []:
         if isinstance(found, AbsentModule):
-            raise Unknown("MX302", f"mx.{path} is not supported: {_absent_text(found, part)}")
+            rest = path.split(".")[len(done) :]
+            raise Unknown("MX302", str(absent_error(".".join([found.__name__.partition(".")[2], *rest]))))
         if not isinstance(found, (ModuleType, type)) or isinstance(found, AbsentClass):
             return found
         found = _member(found, part, ".".join(done))
@@ -46,18 +45,8 @@ def resolve(path: str) -> Any:
     if isinstance(reason, str):
         raise Unknown("MX303", f"mx.{path} is left out: {reason}")
     if isinstance(found, AbsentClass):
-        raise Unknown("MX302", f"mx.{path} is not supported: {found.__doc__}")
+        raise Unknown("MX302", str(absent_error(path)))
     return found
-
-
-def _absent_text(module: AbsentModule, name: str) -> str:
-    try:
-        getattr(module, name)
-    except AbsentError as error:
-        return str(error)
-    except AttributeError:
-        pass
-    return str(module.__doc__)
 
 
 def _member(owner: Any, name: str, path: str) -> Any:
@@ -105,6 +94,7 @@ def _operators() -> dict[str, Operator]:
     return {_place(name): op for op in registry.operators() for name in (op.name, *op.aliases)}
 
 
+@functools.cache
 def operator_at(path: str) -> Operator | None:
     """The operator whose generated function ``mx.<path>`` is; None for anything else."""
     face, _, place = path.partition(".")
@@ -119,51 +109,21 @@ def operator_at(path: str) -> Operator | None:
         function = resolve(path)
     except Unknown:
         return None
-    is_generated = op is not None and getattr(function, "__doc__", None) == faces.docstring(op, _kind(path))
+    kind = "Symbol" if is_symbolic(path) else "NDArray"
+    is_generated = op is not None and getattr(function, "__doc__", None) == faces.docstring(op, kind)
     return op if is_generated else None
 
 
-def _kind(path: str) -> str:
-    return "NDArray" if path.split(".")[0] in ("nd", "ndarray") or path.startswith("contrib.nd") else "Symbol"
+def is_symbolic(path: str) -> bool:
+    """Whether ``mx.<path>`` is about symbols, and not about arrays."""
+    return path.removeprefix("contrib.").split(".")[0] in ("sym", "symbol")
 
 
-def check_call(path: str, keywords: dict[str, Any]) -> list[tuple[str, str, str]]:
-    """(keyword, code, text) of everything wrong with the keywords of a call; unknown values are ``Ellipsis``."""
-    op = operator_at(path)
-    if op is not None:
-        return [found for key, value in keywords.items() if (found := _check_parameter(op, path, key, value))]
-    return _check_signature(path, keywords)
-
-
-def _check_parameter(op: Operator, path: str, key: str, value: Any) -> tuple[str, str, str] | None:
-    if key in op.inputs or key in _COMMON and key not in op.params or key.startswith("__"):
-        return None
-    param = op.params.get(key)
-    if param is None:
-        hidden = any(key == one or key.endswith("_" + one) for one in HIDDEN_KEYS)
-        if op.variadic is not None or op.open_params or op.lenient or hidden:
-            return None
-        return key, "MX311", f"{op.name} has no parameter {key!r} (it has {', '.join(op.params) or 'none'})"
-    if value is not ...:
-        try:
-            param.kind.parse(value)
-        except (ValueError, TypeError, KeyError, SyntaxError, AttributeError, OverflowError):
-            return key, "MX312", f"{op.name}: {key}={value!r}, expected {param.kind.text}"
-    if isinstance(param.kind, NoEffect):
-        return key, "MX401", f"{op.name}: {key} is accepted and has no effect here"
-    return None
-
-
-def _check_signature(path: str, keywords: dict[str, Any]) -> list[tuple[str, str, str]]:
+@functools.cache
+def different_function(path: str) -> str | None:
+    """What is different in the function ``mx.<path>``, by whatever name; None when nothing is. Operators are left out."""
     try:
-        function = resolve(path)
-        target = getattr(function, "__init__") if isinstance(function, type) else function  # noqa: B009
-        parameters = inspect.signature(target).parameters.values()
-    except (Unknown, TypeError, ValueError):
-        return []
-    if not callable(function) or any(p.kind is p.VAR_KEYWORD for p in parameters):
-        return []
-    names = {p.name for p in parameters if p.kind is not p.POSITIONAL_ONLY}
-    if isinstance(function, type) and target is object.__init__:
-        return []
-    return [(key, "MX311", f"mx.{path} has no argument {key!r}") for key in keywords if key not in names]
+        found = resolve(path)
+        return next((text for name, text in DIFFERENCES.items() if "." in name and resolve(name) is found), None)
+    except Unknown:
+        return None

@@ -3,73 +3,82 @@
 from __future__ import annotations
 
 import ast
-import builtins
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import numpy
+
 from mxcompat.check import names
+from mxcompat.check.bindings import Bindings, guarded_names, is_version_test
+from mxcompat.check.calls import Call, check_call
 from mxcompat.check.findings import Finding
+from mxcompat.differences import DRAWS, differs
 from mxcompat.downloads import GONE
-from mxcompat.migrate import idioms
+from mxcompat.migrate import idioms, python2
 from mxcompat.migrate.run import python2_construct
 
+__all__ = ["check_source", "syntax_finding"]
+
 _URL_HOST = re.compile(r"https?://([^/\s'\"]+)")
-#: Python 2's builtins that Python 3 has not
-_OLD_BUILTINS = {
-    "xrange",
-    "unicode",
-    "raw_input",
-    "unichr",
-    "basestring",
-    "long",
-    "reduce",
-    "execfile",
-    "cmp",
-    "reload",
-}
+#: builtins, modules and methods of Python 2 that Python 3 has not
+_OLD_BUILTINS = (python2.OLD_NAMES | {"reduce", "cmp", "reload"}) - {"izip", "imap", "ifilter"}
+_OLD_METHODS = {"iteritems": 0, "itervalues": 0, "iterkeys": 0, "has_key": 1}
+#: methods that NumPy removed -> how many arguments a call has that can only mean an array
+_ARRAY_METHODS = {"tostring": (0,), "itemset": (1, 2), "ptp": (0, 1)}
+#: what a program that has an answer to it need not be told: a name that is missing, or of an older Python or NumPy
+_ANSWERED = ("MX1", "MX301", "MX302", "MX303")
 
 
-def check_source(text: str, file: str, first_line: int = 1) -> tuple[list[Finding], int]:
+def check_source(text: str, file: str) -> tuple[list[Finding], int]:
     """The findings in a source, and how often it uses MXNet's names."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             tree = ast.parse(text)
-    except SyntaxError as error:
-        line = text.splitlines()[error.lineno - 1] if error.lineno and error.lineno <= text.count("\n") + 1 else ""
-        construct = "tabs mixed with spaces" if isinstance(error, TabError) else python2_construct(line)
-        what = (
-            f"this is Python 2 ({construct}): mxcompat migrate --py2 converts it"
-            if construct
-            else f"syntax error: {error.msg}"
-        )
-        place = (error.lineno or 1) + first_line - 1
-        return [Finding(file, place, error.offset or 1, "MX101" if construct else "MX100", what)], 0
-    except ValueError as error:  # null bytes
-        return [Finding(file, first_line, 1, "MX100", f"syntax error: {error}")], 0
-    visitor = _Visitor(file, first_line)
+    except (SyntaxError, ValueError) as error:
+        return [syntax_finding(error, text, file)], 0
+    visitor = _Visitor(file, text, Bindings(tree))
     visitor.visit(tree)
     return visitor.findings, visitor.uses
+
+
+def syntax_finding(error: Exception, text: str, file: str) -> Finding:
+    """What is told of a source that Python 3 cannot parse; Python 2 is named as such."""
+    if not isinstance(error, SyntaxError):  # null bytes
+        return Finding(file, 1, 1, "MX100", f"syntax error: {error}")
+    lines = text.splitlines()
+    line = lines[error.lineno - 1] if error.lineno and error.lineno <= len(lines) else ""
+    construct = "tabs mixed with spaces" if isinstance(error, TabError) else python2_construct(line)
+    what = (
+        f"this is Python 2 ({construct}): mxcompat migrate --py2 converts it"
+        if construct
+        else f"syntax error: {error.msg}"
+    )
+    return Finding(file, error.lineno or 1, max(error.offset or 1, 1), "MX101" if construct else "MX100", what)
 
 
 class _Visitor(ast.NodeVisitor):
     """Walks one module. ``known`` maps names to the dotted path below ``mx`` that they stand for."""
 
-    def __init__(self, file: str, first_line: int):
-        self.file, self.first_line = file, first_line
+    def __init__(self, file: str, text: str, bindings: Bindings):
+        self.file, self.bindings = file, bindings
+        self._lines = re.split("\r\n|[\r\n]", text)  # as Python counts them
         self.findings: list[Finding] = []
         self.uses = 0
         self.known: dict[str, str] = {}
         self.numpy: set[str] = set()
-        self.modules: dict[str, str] = {}  # other modules that lost names: local name -> module
-        self.bound: set[str] = set(dir(builtins))
-        self.optional = 0  # inside try: … except ImportError/AttributeError
+        self.modules: dict[str, str] = {}  # other modules: local name -> module
+        self.answered: list[tuple[set[str] | None, tuple[str, ...]]] = []  # names (None: all), codes
 
-    def report(self, node: ast.AST, code: str, text: str) -> None:
-        line, column = getattr(node, "lineno", 1), getattr(node, "col_offset", 0)
-        self.findings.append(Finding(self.file, line + self.first_line - 1, column + 1, code, text))
+    def report(self, node: ast.AST, code: str, text: str, name: str = "") -> None:
+        if any((names is None or name in names) and code.startswith(codes) for names, codes in self.answered):
+            return
+        line, offset = getattr(node, "lineno", 1), getattr(node, "col_offset", 0)
+        column = len(self._lines[line - 1].encode()[:offset].decode(errors="replace"))  # the tree counts bytes
+        self.findings.append(Finding(self.file, line, column + 1, code, text))
 
     # -- imports ------------------------------------------------------------------------------------------------
 
@@ -77,7 +86,7 @@ class _Visitor(ast.NodeVisitor):
         for alias in node.names:
             root = alias.name.split(".")[0]
             local = alias.asname or root
-            self.bound.add(local)
+            self._rebind(local)
             if root in ("mxnet", "mxcompat"):
                 path = alias.name.partition(".")[2]
                 self.known[local] = path if alias.asname else ""
@@ -92,7 +101,7 @@ class _Visitor(ast.NodeVisitor):
     def visit_ImportFrom(self, node: ast.ImportFrom) -> None:  # noqa: N802
         module = node.module or ""
         for alias in node.names:
-            self.bound.add(alias.asname or alias.name)
+            self._rebind(alias.asname or alias.name)
         if node.level:
             return
         if module.split(".")[0] in ("mxnet", "mxcompat"):
@@ -108,8 +117,8 @@ class _Visitor(ast.NodeVisitor):
             self._other_module(node, module)
             for alias in node.names:
                 self._lost_name(node, module, alias.name)
-                if module == "numpy" and alias.name in idioms.NUMPY_NAMES and not _numpy_has(alias.name):
-                    self.report(node, "MX110", _numpy_text(alias.name))
+                if module == "numpy":
+                    self._numpy_name(node, alias.name)
 
     def _star(self, node: ast.AST, below: str) -> None:
         self.uses += 1
@@ -125,60 +134,111 @@ class _Visitor(ast.NodeVisitor):
         for old in idioms.PYTHON_MODULES:
             if module == old or module.startswith(old + "."):
                 self.report(node, "MX112", f"Python has no module {old} any more; mxcompat run gives it back")
+        if module.split(".")[0] in python2.OLD_MODULES:
+            self.report(node, "MX102", f"the module {module} is Python 2's: mxcompat migrate --py2 converts it")
 
     def _lost_name(self, node: ast.AST, module: str, name: str) -> None:
         for owner, lost in idioms.PYTHON_NAMES.items():
             if getattr(owner, "__name__", "") == module and name in lost and not idioms._has(owner, name):
-                self.report(node, "MX111", f"{module}.{name} is gone from Python; mxcompat run gives it back")
+                self.report(node, "MX111", f"{module}.{name} is gone from Python; mxcompat run gives it back", name)
+        if name in python2.OLD_ATTRIBUTES.get(module, ()):
+            self.report(node, "MX102", f"{module}.{name} is Python 2's: mxcompat migrate --py2 converts it", name)
+
+    def _numpy_name(self, node: ast.AST, name: str) -> None:
+        if name in idioms.NUMPY_NAMES and not idioms._has(numpy, name):
+            instead = getattr(idioms.NUMPY_NAMES[name], "__name__", "_")
+            text = f"np.{name} is gone from NumPy; mxcompat run gives it back"
+            self.report(node, "MX110", text + ("" if instead[0] == "_" else f" (it was {instead})"), name)
 
     # -- names --------------------------------------------------------------------------------------------------
+
+    def _rebind(self, name: str) -> None:
+        """The name stands for something else from now on."""
+        self.known.pop(name, None)
+        self.numpy.discard(name)
+        self.modules.pop(name, None)
+
+    @contextmanager
+    def _scope(self, hidden: Iterable[str] = ()) -> Iterator[None]:
+        """What is bound inside, and the ``hidden`` names, are forgotten behind it."""
+        outer = dict(self.known), set(self.numpy), dict(self.modules)
+        for name in hidden:
+            self._rebind(name)
+        yield
+        self.known, self.numpy, self.modules = outer
 
     def visit_Assign(self, node: ast.Assign) -> None:  # noqa: N802
         self.visit(node.value)
         path = self._path(node.value)
         for target in node.targets:
-            if isinstance(target, ast.Name):
-                if path is not None and self._is_namespace(path):
-                    self.known[target.id] = path
-                else:
-                    self.known.pop(target.id, None)
-                    self.numpy.discard(target.id)
-                self.bound.add(target.id)
-            else:
-                self.visit(target)
+            self.visit(target)
+            if isinstance(target, ast.Name) and path is not None and self._is_followed(path):
+                self.known[target.id] = path
 
-    def _is_namespace(self, path: str) -> bool:
+    def _is_followed(self, path: str) -> bool:
+        """Whether a plain assignment of it makes another name for it: modules, classes and functions."""
         try:
-            return isinstance(names.resolve(path), (type, type(names)))
+            return callable(found := names.resolve(path)) or isinstance(found, type(names))
         except names.Unknown:
             return False
 
     def visit_FunctionDef(self, node: Any) -> None:  # noqa: N802
         arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs, node.args.vararg, node.args.kwarg]
-        hidden = {a.arg for a in arguments if a is not None}
-        self.bound.add(getattr(node, "name", ""))
-        outer, outer_numpy = dict(self.known), set(self.numpy)
-        for part in (*getattr(node, "decorator_list", ()), *node.args.defaults, *node.args.kw_defaults):
-            if part is not None:
-                self.visit(part)
-        self.known = {name: path for name, path in self.known.items() if name not in hidden}
-        self.numpy -= hidden
-        self.bound |= hidden
-        for statement in node.body if isinstance(node.body, list) else [node.body]:
-            self.visit(statement)
-        self.known, self.numpy = outer, outer_numpy
+        outside = [*getattr(node, "decorator_list", ()), *node.args.defaults, *node.args.kw_defaults]
+        outside += [getattr(node, "returns", None), *(a.annotation for a in arguments if a is not None)]
+        for part in filter(None, outside):
+            self.visit(part)
+        if hasattr(node, "name"):
+            self._rebind(node.name)
+        with self._scope(a.arg for a in arguments if a is not None):
+            for statement in node.body if isinstance(node.body, list) else [node.body]:
+                self.visit(statement)
 
     visit_AsyncFunctionDef = visit_Lambda = visit_FunctionDef
 
-    def visit_Try(self, node: ast.Try) -> None:  # noqa: N802
-        caught = " ".join(ast.unparse(h.type) if h.type is not None else "Exception" for h in node.handlers)
-        guarded = any(word in caught for word in ("ImportError", "AttributeError", "Exception", "ModuleNotFoundError"))
-        self.optional += guarded
-        for statement in node.body:
-            self.visit(statement)
-        self.optional -= guarded
-        for part in (*node.handlers, *node.orelse, *node.finalbody):
+    def visit_ClassDef(self, node: ast.ClassDef) -> None:  # noqa: N802
+        self._rebind(node.name)
+        with self._scope():
+            self.generic_visit(node)
+
+    def visit_ListComp(self, node: Any) -> None:  # noqa: N802
+        self.visit(node.generators[0].iter)
+        with self._scope():
+            for number, part in enumerate(node.generators):
+                for inner in (part.target, *part.ifs) if number == 0 else (part.iter, part.target, *part.ifs):
+                    self.visit(inner)
+            for name in ("key", "value", "elt"):
+                if hasattr(node, name):
+                    self.visit(getattr(node, name))
+
+    visit_SetComp = visit_DictComp = visit_GeneratorExp = visit_ListComp
+
+    # -- parts that a program has an answer to ---------------------------------------------------------------------
+
+    def _visit_answered(
+        self, names: set[str] | None, parts: Iterable[ast.AST], codes: tuple[str, ...] = _ANSWERED
+    ) -> None:
+        self.answered.append((names, codes))
+        for part in parts:
             self.visit(part)
+        self.answered.pop()
+
+    def visit_Try(self, node: ast.Try) -> None:  # noqa: N802
+        is_answer = self.bindings.catches_missing(node)
+        self._visit_answered(None if is_answer else set(), node.body)
+        self._visit_answered(None if is_answer else set(), node.handlers, ("MX1",))  # except ImportError: import Queue
+        for part in (*node.orelse, *node.finalbody):
+            self.visit(part)
+
+    def visit_If(self, node: Any) -> None:  # noqa: N802
+        self.visit(node.test)
+        answered = None if is_version_test(node.test) else guarded_names(node.test)
+        self._visit_answered(answered, node.body if isinstance(node.body, list) else [node.body])
+        self._visit_answered(answered, node.orelse if isinstance(node.orelse, list) else [node.orelse])
+
+    visit_IfExp = visit_If
+
+    # -- uses -----------------------------------------------------------------------------------------------------
 
     def _path(self, node: ast.AST) -> str | None:
         """The path below ``mx`` of a chain of attributes; None for anything else."""
@@ -191,59 +251,78 @@ class _Visitor(ast.NodeVisitor):
         return ".".join(part for part in (self.known[node.id], *reversed(parts)) if part)
 
     def visit_Attribute(self, node: ast.Attribute) -> None:  # noqa: N802
+        if self.bindings.sets(node):
+            return
         path = self._path(node)
         if path is not None:
             self._use(node, path)
             return
         if isinstance(node.value, ast.Name):
             owner = node.value.id
-            if owner in self.numpy and node.attr in idioms.NUMPY_NAMES and not _numpy_has(node.attr):
-                self.report(node, "MX110", _numpy_text(node.attr))
+            if owner in self.numpy:
+                self._numpy_name(node, node.attr)
             elif owner in self.modules:
                 self._lost_name(node, self.modules[owner], node.attr)
         self.visit(node.value)
 
     def visit_Name(self, node: ast.Name) -> None:  # noqa: N802
         if isinstance(node.ctx, ast.Store):
-            self.bound.add(node.id)
-            self.known.pop(node.id, None)
+            self._rebind(node.id)
         elif node.id in self.known and self.known[node.id]:
-            self.uses += 1
-        elif node.id in _OLD_BUILTINS and node.id not in self.bound:
-            self.report(node, "MX102", f"{node.id} is Python 2's: mxcompat migrate --py2 converts it")
+            self._use(node, self.known[node.id], renamed=True)
+        elif node.id in _OLD_BUILTINS and node.id not in self.bindings.names:
+            self.report(node, "MX102", f"{node.id} is Python 2's: mxcompat migrate --py2 converts it", node.id)
 
-    def _use(self, node: ast.AST, path: str, importing: bool = False) -> None:
+    def _use(self, node: ast.AST, path: str, importing: bool = False, renamed: bool = False) -> None:
+        """A use of ``mx.<path>``; ``renamed``: by a name that an import has brought, and that was told of there.
+
+        Importing a module or a class that is absent does no harm, so that this is told where it is used.
+        """
         self.uses += 1
-        if importing and not path:
+        if not path:
             return
         try:
-            found = names.resolve(path)
+            names.resolve(path)
         except names.Unknown as error:
-            if importing and error.code == "MX302":
-                return  # importing such a module or class alone does no harm
-            if not self.optional:
-                self.report(node, error.code, error.text)
+            is_absent = error.code == "MX302"
+            if is_absent if renamed else not (importing and is_absent):
+                self.report(node, error.code, error.text, path.rpartition(".")[2])
             return
-        del found
+        different = None if importing else names.different_function(path)
+        if different:
+            self.report(node, "MX202" if different == DRAWS else "MX201", differs(f"mx.{path}", different))
 
     # -- calls --------------------------------------------------------------------------------------------------
 
     def visit_Call(self, node: ast.Call) -> None:  # noqa: N802
         path = self._path(node.func)
         if path is not None:
-            keywords = {k.arg: _literal(k.value) for k in node.keywords if k.arg is not None}
-            places = {k.arg: k for k in node.keywords}
-            for key, code, text in names.check_call(path, keywords):
-                self.report(places[key], code, text)
-        self._risky_call(node)
+            places = {k.arg: k for k in node.keywords if k.arg is not None}
+            stars = len(places) < len(node.keywords) or any(isinstance(arg, ast.Starred) for arg in node.args)
+            args = () if stars else tuple(self._literal(arg) for arg in node.args)
+            call = Call(path, args, {key: self._literal(k.value) for key, k in places.items()}, stars)
+            for key, code, text in check_call(call):
+                self.report(node if key is None else places.get(key, node), code, text)
+        self._method_call(node)
         self.generic_visit(node)
 
-    def _risky_call(self, node: ast.Call) -> None:
-        if not isinstance(node.func, ast.Attribute) or not isinstance(node.func.value, ast.Name):
+    def _method_call(self, node: ast.Call) -> None:
+        """Calls of other modules' functions, and of methods of objects whose class only a run knows."""
+        if not isinstance(node.func, ast.Attribute):
             return
-        owner, name = self.modules.get(node.func.value.id, ""), node.func.attr
-        if owner in ("pickle", "cPickle", "dill", "joblib") and name in ("load", "loads"):
-            self.report(node, "MX501", f"{owner}.{name} runs code of the file: load only files that you trust")
+        owner, name = node.func.value, node.func.attr
+        module = self.modules.get(owner.id) if isinstance(owner, ast.Name) else None
+        if module in ("pickle", "cPickle", "dill", "joblib") and name in ("load", "loads"):
+            self.report(node, "MX501", f"{module}.{name} runs code of the file: load only files that you trust")
+        if module is not None or self._path(node.func) is not None:
+            return
+        count = len(node.args) + len(node.keywords)
+        if _OLD_METHODS.get(name) == count and name not in self.bindings.methods:
+            self.report(node, "MX102", f".{name}() is Python 2's: mxcompat migrate --py2 converts it", name)
+        gone = count in _ARRAY_METHODS.get(name, ()) and not idioms._has(numpy.ndarray, name)
+        if gone and name not in self.bindings.methods and not (isinstance(owner, ast.Name) and owner.id in self.numpy):
+            text = f"arrays have no {name}() in this NumPy any more: write {idioms.NUMPY_METHODS[name]}"
+            self.report(node, "MX113", text, name)
 
     def visit_Constant(self, node: ast.Constant) -> None:  # noqa: N802
         if isinstance(node.value, str):
@@ -252,34 +331,12 @@ class _Visitor(ast.NodeVisitor):
                     text = f"{host} no longer serves files: place a copy in the folder that MXCOMPAT_DATA names"
                     self.report(node, "MX502", text)
 
-
-def _literal(node: ast.expr) -> Any:
-    try:
-        return ast.literal_eval(node)
-    except (ValueError, TypeError, SyntaxError, RecursionError):
-        return ...
-
-
-def _numpy_has(name: str) -> bool:
-    import numpy
-
-    return idioms._has(numpy, name)
-
-
-def _numpy_text(name: str) -> str:
-    value = idioms.NUMPY_NAMES[name]
-    instead = getattr(value, "__name__", None)
-    return f"np.{name} is gone from NumPy; mxcompat run gives it back" + (f" (it was {instead})" if instead else "")
-
-
-def cells(notebook: dict) -> Iterator[str]:
-    """The code cells of a notebook, without IPython's own commands."""
-    for cell in notebook.get("cells", []) or [
-        c for sheet in notebook.get("worksheets", []) for c in sheet.get("cells", [])
-    ]:
-        if cell.get("cell_type") == "code":
-            source = cell.get("source", cell.get("input", ""))
-            text = "".join(source) if isinstance(source, list) else str(source)
-            if text.lstrip().startswith("%%"):
-                continue
-            yield "\n".join("pass" if line.lstrip()[:1] in ("%", "!", "?") else line for line in text.split("\n"))
+    def _literal(self, node: ast.expr) -> Any:
+        """The value of a literal or of a type of NumPy; ``...`` for anything else."""
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in self.numpy:
+            found = getattr(numpy, node.attr, ...) if node.attr not in idioms.NUMPY_NAMES else ...
+            return found if isinstance(found, type) else ...
+        try:
+            return ast.literal_eval(node)
+        except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
+            return ...

@@ -11,7 +11,7 @@ from mxcompat.migrate import CommandError
 from mxcompat.migrate.python2 import is_python3
 from mxcompat.migrate.run import python2_construct
 
-__all__ = ["Notebook"]
+__all__ = ["Notebook", "without_commands"]
 
 _HEAD = "#%%mxcompat cell {}\n"
 _COMMAND = re.compile(r"^\s*(?:[\w, ]+=\s*)?[%!]|^\s*\?|\?\s*$")
@@ -108,6 +108,16 @@ class Notebook:
                 cell[key] = new.splitlines(keepends=True) if isinstance(cell[key], list) else new
         end = self._text[len(self._text.rstrip("\n")) :]
         return _dumped(self._content, form) + end
+
+
+def without_commands(source: str) -> str:
+    """The cell with IPython's commands replaced by ``pass``, line for line; one of another language is empty."""
+    if source.lstrip().startswith("%%"):
+        return ""
+    if is_python3(source):
+        return source
+    lines = [re.sub(r"\S.*", "pass", line) if _COMMAND.search(line) else line for line in source.split("\n")]
+    return "\n".join(lines)
 
 
 def _dumped(content: Any, form: dict[str, Any]) -> str:

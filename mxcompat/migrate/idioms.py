@@ -28,7 +28,7 @@ import numpy as np
 
 from mxcompat.migrate import removed_modules
 
-__all__ = ["NUMPY_NAMES", "PYTHON_NAMES", "restore"]
+__all__ = ["NUMPY_METHODS", "NUMPY_NAMES", "PYTHON_NAMES", "restore"]
 
 
 def _asscalar(a: Any) -> Any:
@@ -146,6 +146,9 @@ NUMPY_NAMES: dict[str, Any] = {
     "ModuleDeprecationWarning": _exception("ModuleDeprecationWarning"),
     "TooHardError": _exception("TooHardError"),
 }
+
+#: method that NumPy removed from its arrays -> what does the same
+NUMPY_METHODS = {"tostring": "x.tobytes()", "itemset": "x[index] = value", "ptp": "np.ptp(x)"}
 
 ArgSpec = collections.namedtuple("ArgSpec", "args varargs keywords defaults")
 

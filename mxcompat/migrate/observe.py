@@ -21,12 +21,15 @@ _STRICT = "which --strict does not allow"
 _HEAD = ("operator", "calls", "time (ms)", "device", "note")
 
 
-def _on_parse(look: Callable[[Any, dict[str, Any], Any, str], None]) -> None:
-    """Show every parsed set of parameters to ``look(operator, given, parsed, node name)``, in this process."""
+def _on_parse(look: Callable[[Any, dict[str, Any], Any, str | None], None]) -> None:
+    """Show every parsed set of parameters to ``look(operator, given, parsed, node)``, in this process.
+
+    ``node`` is the name of a node ("" before it has one), and None for a call on arrays, where none is told.
+    """
     parse = Operator.parse
 
-    def watched(self: Operator, given: dict[str, Any], node: str = "") -> Any:
-        params = parse(self, given, node)
+    def watched(self: Operator, given: dict[str, Any], node: str | None = None) -> Any:
+        params = parse(self, given, node or "")
         look(self, given, params, node)
         return params
 
@@ -51,15 +54,15 @@ def refuse_differences() -> None:
             _refuse_function(name, text)
 
 
-def _refuse(op: Any, given: dict[str, Any], params: Any, node: str) -> None:
+def _refuse(op: Any, given: dict[str, Any], params: Any, node: str | None) -> None:
     from mxcompat.base import MXNetError
 
-    idle = without_effect(op.params, given, params)
+    label, idle = op.label(node or ""), without_effect(op.params, given, params)
     if idle:
-        raise MXNetError(f"{no_effect(op.label(node), idle)}, {_STRICT}")
-    text = None if op.name in RANDOM else difference(op.name, params)
+        raise MXNetError(f"{no_effect(label, idle)}, {_STRICT}")
+    text = None if op.name in RANDOM else difference(op.name, params, symbolic=node is not None)
     if text:
-        raise MXNetError(f"{differs(op.label(node), text)}, {_STRICT}")
+        raise MXNetError(f"{differs(label, text)}, {_STRICT}")
 
 
 def _refusing_iterator(parse: Callable) -> Callable:
@@ -120,9 +123,9 @@ class Profile:
         WATCH.imperative = WATCH.symbolic = self._call
         WATCH.callback = self._watch.callback
 
-    def _look(self, op: Any, given: dict[str, Any], params: Any, node: str) -> None:
+    def _look(self, op: Any, given: dict[str, Any], params: Any, node: str | None) -> None:
         self._idle[op.name].update(without_effect(op.params, given, params))
-        text = difference(op.name, params)
+        text = difference(op.name, params, symbolic=node is not None)
         if text:
             self._different[op.name] = text
 

@@ -7,14 +7,14 @@ import logging
 import warnings
 from typing import Any
 
-from mxcompat.migrate.marks import Mark
+__all__ = ["NotPython", "OLD_ATTRIBUTES", "OLD_METHODS", "OLD_MODULES", "OLD_NAMES"]
+__all__ += ["convert", "cuts_quotients", "divisions", "is_python2", "is_python3"]
 
-__all__ = ["NotPython", "convert", "cuts_quotients", "divisions", "is_python2", "is_python3"]
-
-#: names, methods and modules that tell Python 2 where the grammar does not; the fixers leave none of them
-_OLD_NAMES = {"xrange", "unicode", "raw_input", "basestring", "unichr", "long", "execfile", "izip", "imap", "ifilter"}
-_OLD_METHODS = {"iteritems", "itervalues", "iterkeys", "has_key", "izip", "imap", "ifilter"}
-_OLD_MODULES = {"cPickle", "StringIO", "cStringIO", "ConfigParser", "Queue", "urllib2", "urlparse", "__builtin__"}
+#: names, methods, modules and their members that tell Python 2 where the grammar does not; the fixers leave none of them
+OLD_NAMES = {"xrange", "unicode", "raw_input", "basestring", "unichr", "long", "execfile", "izip", "imap", "ifilter"}
+OLD_METHODS = {"iteritems", "itervalues", "iterkeys", "has_key", "izip", "imap", "ifilter"}
+OLD_MODULES = {"cPickle", "StringIO", "cStringIO", "ConfigParser", "Queue", "urllib2", "urlparse", "__builtin__"}
+OLD_ATTRIBUTES = {"sys": {"maxint"}, "itertools": {"izip", "imap", "ifilter", "izip_longest"}, "os": {"getcwdu"}}
 _INTEGER_CALLS = ("len", "int", "ord")
 _FLOAT_CALLS = ("float",)
 
@@ -41,12 +41,13 @@ def is_python2(text: str) -> bool:
 
 def _is_old(node: ast.AST) -> bool:
     if isinstance(node, ast.Name):
-        return node.id in _OLD_NAMES
+        return node.id in OLD_NAMES
     if isinstance(node, ast.Attribute):
-        return node.attr in _OLD_METHODS
+        owner = node.value.id if isinstance(node.value, ast.Name) else ""
+        return node.attr in OLD_METHODS or node.attr in OLD_ATTRIBUTES.get(owner, ())
     if isinstance(node, ast.Import):
-        return any(alias.name in _OLD_MODULES for alias in node.names)
-    return isinstance(node, ast.ImportFrom) and node.module in _OLD_MODULES
+        return any(alias.name in OLD_MODULES for alias in node.names)
+    return isinstance(node, ast.ImportFrom) and node.module in OLD_MODULES
 
 
 def convert(text: str, file: str) -> str:
@@ -160,8 +161,8 @@ def cuts_quotients(text: str) -> bool:
     return is_python2(text) and not _has_true_division(text)
 
 
-def divisions(converted: str) -> list[Mark]:
-    """Marks for the quotients of a converted Python 2 source whose operands may be integers."""
+def divisions(converted: str) -> list[tuple[int, str, str]]:
+    """Marks (line, code, text) for the quotients of a converted Python 2 source whose operands may be integers."""
     text = '"/" cut the quotient of integers in Python 2: write // if both are integers'
     found: list[ast.stmt | ast.expr] = []
     for node in ast.walk(ast.parse(converted)):

@@ -154,7 +154,7 @@ def _rewrite_file(path: str, py2: bool) -> _File:
     try:
         result = (rewrite_notebook if is_notebook else rewrite_source)(before, path, py2)
         return _File(path, before, result, encoding, newline)
-    except RecursionError:
+    except (RecursionError, MemoryError):  # the parser's stack is one too
         raise CommandError(f"{path}: the source is nested too deeply") from None
 
 

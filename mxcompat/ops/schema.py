@@ -403,7 +403,7 @@ class Operator:
         self.target = fn if check is None else _with_check(fn, check)
         self._parsed: dict[tuple, Params] = {}
         self.accepted: dict[tuple, Params] = {}  # calls whose shapes and types passed the rules (nd face)
-        self._defaults = {p.name: p.default for p in self.params.values() if not p.required}
+        self.defaults = {p.name: p.default for p in self.params.values() if not p.required}
 
     def __repr__(self) -> str:
         return f"<Operator {self.name}>"
@@ -434,7 +434,7 @@ class Operator:
             return params
 
     def _parse(self, given: dict[str, Any], node: str) -> Params:
-        values = Params(self._defaults)
+        values = Params(self.defaults)
         for name, value in given.items():
             param = self.params.get(name)
             if param is None:
@@ -516,7 +516,7 @@ class Operator:
         kwargs = {
             name: value
             for name, value in params.items()
-            if not explicit or name not in self._defaults or value != self._defaults[name]
+            if not explicit or name not in self.defaults or value != self.defaults[name]
         }
         if self.takes_mode:
             kwargs[self.takes_mode] = is_train

@@ -63,7 +63,7 @@ from mxnet.profiler import dumps
 x = mx.nd.ones(3)
 for call in (
     lambda: mx.sym.Convolution(num_filter=2, kernel=(3, 3), workspace=256, name='conv1'),
-    lambda: x.astype('int32'),
+    lambda: mx.sym.Variable('x').astype('int32'),
     lambda: mx.nd.take(x, mx.nd.ones(1), mode='raise'),
     dumps,
     lambda: mx.io.CSVIter(data_csv='data.csv', data_shape=(1,), batch_size=1, prefetch_buffer=9),
@@ -73,8 +73,9 @@ for call in (
         print('nothing')
     except mx.MXNetError as error:
         print(error)
-print(mx.nd.Dropout(x).shape, mx.sym.Convolution(num_filter=2, kernel=(3, 3), workspace=1024).name, flush=True)
-print(subprocess.call([sys.executable, '-c', 'import mxnet as mx; mx.nd.ones(3).astype("int32")']))
+print(mx.nd.Dropout(x).shape, x.astype('int32').dtype.__name__)
+print(mx.sym.Convolution(num_filter=2, kernel=(3, 3), workspace=1024).name, flush=True)
+print(subprocess.call([sys.executable, '-c', 'import mxnet as mx; mx.sym.cast(mx.sym.Variable("x"), dtype="int32")']))
 """
 
 
@@ -93,5 +94,9 @@ def test_strict(tmp_path: Path) -> None:
         ],
     ):
         assert line.startswith(start) and "--strict" in line
-    assert lines[5:] == ["(3,) convolution0", "1"]  # random numbers may differ, a default says nothing; children too
+    assert lines[5:] == [
+        "(3,) int32",
+        "convolution0",
+        "1",
+    ]  # random numbers may differ, a default says nothing; children too
     assert "Cast differs from MXNet" in done.stderr
