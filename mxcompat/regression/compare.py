@@ -12,7 +12,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -78,6 +78,14 @@ class Comparison:
         return {**dataclasses.asdict(self), "agrees": self.agrees}
 
 
+class Arrays(Protocol):
+    """Where the values of recorded arrays come from."""
+
+    def entry(self, key: str) -> np.ndarray: ...
+
+    def array(self, entry: Mapping[str, Any]) -> np.ndarray: ...
+
+
 class Report:
     """All comparisons of a recording, and what was left out and why."""
 
@@ -123,26 +131,28 @@ class Report:
                 lines.append(f"  and {len(wrong) - shown} more")
         lines += [f"not compared: {count} x {reason}" for reason, count in self.skipped.items()]
         exact = sum(comparison.exact for comparison in self.comparisons)
-        lines.append(f"compared {len(self.comparisons)}, {exact} of them equal to the bit, {len(wrong)} out of tolerance")
+        lines.append(
+            f"compared {len(self.comparisons)}, {exact} of them equal to the bit, {len(wrong)} out of tolerance"
+        )
         if worst is not None:
             lines[-1] += f"; worst {worst.error:.1e} at {worst.step}, {worst.what}"
         return "\n".join(lines)
 
 
-def size_of(entry: Mapping[str, Any], recording: Recording) -> float:
+def size_of(entry: Mapping[str, Any], recording: Arrays) -> float:
     """The root mean square of a recorded array."""
     if "stats" in entry:
         return float(entry["stats"][3])
     return float(statistics(recording.array(entry))[3])
 
 
-def floor_of(entries: Iterable[Mapping[str, Any]], recording: Recording) -> float:
+def floor_of(entries: Iterable[Mapping[str, Any]], recording: Arrays) -> float:
     """What comes to the size of each of these arrays: a share of the largest one's."""
     return SHARE * max((size_of(entry, recording) for entry in entries), default=0.0)
 
 
 def gradient_floor(
-    entry: Mapping[str, Any], siblings: Iterable[Mapping[str, Any]], floor: float, recording: Recording
+    entry: Mapping[str, Any], siblings: Iterable[Mapping[str, Any]], floor: float, recording: Arrays
 ) -> float:
     """What comes to the size of a gradient; ``siblings`` are all gradients of its node, ``floor`` is that of the call."""
     node = max(size_of(sibling, recording) for sibling in siblings)
@@ -153,7 +163,7 @@ def compare(
     comparison: Comparison,
     entry: Mapping[str, Any],
     found: np.ndarray,
-    recording: Recording,
+    recording: Arrays,
     tolerance: Tolerance,
     floor: float = 0.0,
     before: np.ndarray | None = None,
@@ -189,7 +199,7 @@ def compare(
     index = worst if chosen is None else int(chosen[worst])
     comparison.place = tuple(int(i) for i in np.unravel_index(index, found.shape)) if found.ndim else ()
     comparison.recorded, comparison.found = float(recorded[worst]), float(values[worst])
-    if chosen is not None and whole and before is None:
+    if chosen is not None and whole and before is None and comparison.agrees:
         _compare_whole(comparison, entry, found, floor, tolerance)
     return comparison
 
@@ -204,7 +214,9 @@ def _errors(recorded: np.ndarray, found: np.ndarray, was: np.ndarray | None, siz
         finite = recorded[np.isfinite(recorded)]
         size = float(np.sqrt(np.mean(finite * finite))) if finite.size else 0.0
     with np.errstate(all="ignore"):
-        difference = np.where((recorded == found) | (np.isnan(recorded) & np.isnan(found)), 0.0, np.abs(found - recorded))
+        difference = np.where(
+            (recorded == found) | (np.isnan(recorded) & np.isnan(found)), 0.0, np.abs(found - recorded)
+        )
         difference = np.where(difference <= atol + rounding, 0.0, difference)
         errors = difference / (np.abs(recorded) + size)
     errors = np.where(difference == 0, 0.0, errors)

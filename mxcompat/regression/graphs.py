@@ -30,7 +30,10 @@ class Graph:
         self.outputs: list[str] = symbol.list_outputs()
         self.heads = [node.name for node, _ in symbol._heads]
         self.visible = {
-            node.output_name(i): node.name for node in self.nodes if node.op is not None for i in range(node.num_visible())
+            node.output_name(i): node.name
+            for node in self.nodes
+            if node.op is not None
+            for i in range(node.num_visible())
         }
         self.consumers: dict[str, list[str]] = {node.name: [] for node in self.nodes}
         for node in self.nodes:

@@ -87,6 +87,20 @@ def statistics(array):
     return [float(finite.min()), float(finite.max()), float(finite.mean()), root, int(values.size - finite.size)]
 
 
+def npy(array):
+    """The bytes of a .npy file."""
+    stream = io.BytesIO()
+    np.lib.format.write_array(stream, np.ascontiguousarray(array).reshape(array.shape), (1, 0), False)
+    return stream.getvalue()
+
+
+def add_entry(archive, key, content):
+    """Write a .npy file into an archive; the same bytes at any time and on any system."""
+    entry = zipfile.ZipInfo(key + ".npy", (1980, 1, 1, 0, 0, 0))
+    entry.compress_type, entry.create_system, entry.external_attr = zipfile.ZIP_DEFLATED, 3, 0o644 << 16
+    archive.writestr(entry, content)
+
+
 class Store(object):
     """``arrays.npz``: one entry for each content. What a step adds is kept or dropped as a whole."""
 
@@ -99,10 +113,8 @@ class Store(object):
         """Take in an array; the name of its entry."""
         key = digest(array)
         if key not in self.known:
-            stream = io.BytesIO()
-            np.lib.format.write_array(stream, np.ascontiguousarray(array).reshape(array.shape), (1, 0), False)
             self.known.add(key)
-            self.pending.append((key, stream.getvalue()))
+            self.pending.append((key, npy(array)))
         return key
 
     def settle(self, required):
@@ -112,9 +124,7 @@ class Store(object):
         if fits:
             self.used += size
             for key, content in self.pending:
-                entry = zipfile.ZipInfo(key + ".npy", (1980, 1, 1, 0, 0, 0))
-                entry.compress_type, entry.create_system, entry.external_attr = zipfile.ZIP_DEFLATED, 3, 0o644 << 16
-                self.archive.writestr(entry, content)
+                add_entry(self.archive, key, content)
         else:
             self.known.difference_update(key for key, _ in self.pending)
         self.pending = []

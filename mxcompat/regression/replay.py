@@ -172,9 +172,7 @@ class Replay:
             else:
                 self.check(f"inner output {name}", graph.described(node), entry, found[name], floor=floor)
 
-    def _backward(
-        self, place: int, graph: Graph, executor: Any, backward: Mapping[str, Any], random: set[str]
-    ) -> None:
+    def _backward(self, place: int, graph: Graph, executor: Any, backward: Mapping[str, Any], random: set[str]) -> None:
         for name, entry in backward["before"].items():
             to_array(self.recording.array(entry), entry).copyto(executor.grad_dict[name])
         heads = backward["heads"]

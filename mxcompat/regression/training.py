@@ -186,5 +186,9 @@ def repeat_metric(replay: Any, entry: Mapping[str, Any]) -> None:
     metric.update(arrays["labels"], arrays["predictions"])
     for key, value in entry["after"].items():
         found = vars(metric).get(key)
-        if isinstance(value, (int, float)) and isinstance(found, (int, float, np.number)) and not isinstance(value, bool):
+        if (
+            isinstance(value, (int, float))
+            and isinstance(found, (int, float, np.number))
+            and not isinstance(value, bool)
+        ):
             _compare_numbers(replay, f"{key} of {entry['class']}", float(value), float(found), _METRIC_ERROR)

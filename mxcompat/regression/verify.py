@@ -15,7 +15,9 @@ __all__ = ["configure", "main"]
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``mxcompat verify``."""
-    parser.add_argument("folders", nargs="+", metavar="FOLDER", help="a recording, or a folder with recordings below it")
+    parser.add_argument(
+        "folders", nargs="+", metavar="FOLDER", help="a recording, or a folder with recordings below it"
+    )
     parser.add_argument("--step", type=int, action="append", metavar="N", help="only this training step (repeatable)")
     parser.add_argument("--rtol", type=float, metavar="X", help="largest error of floating-point arrays (by type)")
     parser.add_argument("--atol", type=float, default=0.0, metavar="X", help="differences up to this are none (0)")
