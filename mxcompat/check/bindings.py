@@ -6,7 +6,7 @@ import ast
 import builtins
 from collections.abc import Iterator
 
-__all__ = ["Bindings", "guarded_names", "is_version_test"]
+__all__ = ["Bindings", "dotted", "guarded_names", "is_version_test"]
 
 _MISSING = {"ImportError", "ModuleNotFoundError", "AttributeError", "NameError"}
 #: star imports that bring names of Python 2
@@ -38,15 +38,15 @@ class Bindings:
         elif isinstance(node, (ast.Import, ast.ImportFrom)):
             self.names |= set(_imported(node))
         elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
-            self._attributes.add(_dotted(node))
+            self._attributes.add(dotted(node))
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "setattr":
             if len(node.args) > 1 and isinstance(node.args[1], ast.Constant):
-                self._attributes.add(f"{_dotted(node.args[0])}.{node.args[1].value!s}")
+                self._attributes.add(f"{dotted(node.args[0])}.{node.args[1].value!s}")
 
     def sets(self, node: ast.Attribute) -> bool:
         """Whether the module puts something into that attribute itself, or into one on the way to it."""
         while isinstance(node, ast.Attribute):
-            text = _dotted(node)
+            text = dotted(node)
             if not text:
                 return False
             if text in self._attributes:
@@ -64,7 +64,7 @@ class Bindings:
         return bool(caught & _MISSING) or ("Exception" in caught and is_short)
 
 
-def _dotted(node: ast.AST) -> str:
+def dotted(node: ast.AST) -> str:
     """The text of a chain of attributes that begins with a name; '' for anything else."""
     parts: list[str] = []
     while isinstance(node, ast.Attribute):

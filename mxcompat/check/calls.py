@@ -116,7 +116,7 @@ def check_node(op: Operator, attrs: dict[str, str]) -> list[Fault]:
 def _iterator_faults(creator: Any, call: Call) -> Iterator[Fault]:
     """The iterators over files, which have typed parameters too."""
     name, params = creator.__name__, creator.parameters
-    given = {key: value for key, value in call.keywords.items() if key not in creator.ignored}
+    given = {key: value for key, value in call.keywords.items() if key not in (*creator.names, *creator.ignored)}
     if call.args:
         yield None, "MX311", f"{name} can only accept keyword arguments"
     values = {param.name: param.default for param in params.values()}
@@ -124,7 +124,7 @@ def _iterator_faults(creator: Any, call: Call) -> Iterator[Fault]:
         if key in creator.misspelt:
             yield key, "MX402", misspelt_keyword(name, key)
         elif key not in params:
-            yield key, "MX311", str(unknown_parameter(name, key, params))
+            yield key, "MX311", str(unknown_parameter(name, key, [*params, *creator.names]))
         else:
             try:
                 values[key] = value if value is ... else params[key].parse(value, name)

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import ast
+import functools
+import importlib.util
 import re
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from types import ModuleType
 from typing import Any
 
 import numpy
 
 from mxcompat.check import names
-from mxcompat.check.bindings import Bindings, guarded_names, is_version_test
+from mxcompat.check.bindings import Bindings, dotted, guarded_names, is_version_test
 from mxcompat.check.calls import Call, check_call
 from mxcompat.check.findings import Finding
 from mxcompat.differences import DRAWS, differs
 from mxcompat.downloads import GONE
 from mxcompat.migrate import idioms, python2
+from mxcompat.migrate.removed_modules import DISTUTILS
 from mxcompat.migrate.run import python2_construct
 
 __all__ = ["check_source", "syntax_finding"]
@@ -28,6 +32,7 @@ _OLD_BUILTINS = (python2.OLD_NAMES | {"reduce", "cmp", "reload"}) - {"izip", "im
 _OLD_METHODS = {"iteritems": 0, "itervalues": 0, "iterkeys": 0, "has_key": 1}
 #: methods that NumPy removed -> how many arguments a call has that can only mean an array
 _ARRAY_METHODS = {"tostring": (0,), "itemset": (1, 2), "ptp": (0, 1)}
+_COPIES = "MXNet's own downloads take copies from the folder that MXCOMPAT_DATA names"
 #: what a program that has an answer to it need not be told: a name that is missing, or of an older Python or NumPy
 _ANSWERED = ("MX1", "MX301", "MX302", "MX303")
 
@@ -117,6 +122,8 @@ class _Visitor(ast.NodeVisitor):
             self._other_module(node, module)
             for alias in node.names:
                 self._lost_name(node, module, alias.name)
+                if f"{module}.{alias.name}" in idioms.PYTHON_MODULES:  # from xml.etree import cElementTree
+                    self._other_module(node, f"{module}.{alias.name}")
                 if module == "numpy":
                     self._numpy_name(node, alias.name)
 
@@ -131,9 +138,11 @@ class _Visitor(ast.NodeVisitor):
             self.known[name] = f"{below}.{name}" if below else name
 
     def _other_module(self, node: ast.AST, module: str) -> None:
-        for old in idioms.PYTHON_MODULES:
-            if module == old or module.startswith(old + "."):
-                self.report(node, "MX112", f"Python has no module {old} any more; mxcompat run gives it back")
+        package, _, below = module.partition(".")
+        if package == "distutils" and below and below not in DISTUTILS:
+            self.report(node, "MX112", f"the module {module} is gone from Python; setuptools has it")
+        elif module in idioms.PYTHON_MODULES or package in idioms.PYTHON_MODULES:
+            self.report(node, "MX112", f"the module {module} is gone from Python; mxcompat run gives it back")
         if module.split(".")[0] in python2.OLD_MODULES:
             self.report(node, "MX102", f"the module {module} is Python 2's: mxcompat migrate --py2 converts it")
 
@@ -144,11 +153,14 @@ class _Visitor(ast.NodeVisitor):
         if name in python2.OLD_ATTRIBUTES.get(module, ()):
             self.report(node, "MX102", f"{module}.{name} is Python 2's: mxcompat migrate --py2 converts it", name)
 
-    def _numpy_name(self, node: ast.AST, name: str) -> None:
-        if name in idioms.NUMPY_NAMES and not idioms._has(numpy, name):
-            instead = getattr(idioms.NUMPY_NAMES[name], "__name__", "_")
-            text = f"np.{name} is gone from NumPy; mxcompat run gives it back"
+    def _numpy_name(self, node: ast.AST, path: str) -> None:
+        name = path.rpartition(".")[2]
+        if path in idioms.NUMPY_NAMES and not idioms._has(numpy, path):
+            instead = getattr(idioms.NUMPY_NAMES[path], "__name__", "_")
+            text = f"np.{path} is gone from NumPy; mxcompat run gives it back"
             self.report(node, "MX110", text + ("" if instead[0] == "_" else f" (it was {instead})"), name)
+        elif not _is_in_numpy(path):
+            self.report(node, "MX110", f"np.{path} is not in NumPy {numpy.__version__}", name)
 
     # -- names --------------------------------------------------------------------------------------------------
 
@@ -257,12 +269,12 @@ class _Visitor(ast.NodeVisitor):
         if path is not None:
             self._use(node, path)
             return
-        if isinstance(node.value, ast.Name):
-            owner = node.value.id
-            if owner in self.numpy:
-                self._numpy_name(node, node.attr)
-            elif owner in self.modules:
-                self._lost_name(node, self.modules[owner], node.attr)
+        owner, _, below = dotted(node).partition(".")
+        if owner in self.numpy and below:
+            self._numpy_name(node, below)
+            return
+        if isinstance(node.value, ast.Name) and owner in self.modules:
+            self._lost_name(node, self.modules[owner], node.attr)
         self.visit(node.value)
 
     def visit_Name(self, node: ast.Name) -> None:  # noqa: N802
@@ -328,8 +340,7 @@ class _Visitor(ast.NodeVisitor):
         if isinstance(node.value, str):
             for host in _URL_HOST.findall(node.value):
                 if host.lower() in GONE:
-                    text = f"{host} no longer serves files: place a copy in the folder that MXCOMPAT_DATA names"
-                    self.report(node, "MX502", text)
+                    self.report(node, "MX502", f"{host} no longer serves files: {_COPIES}")
 
     def _literal(self, node: ast.expr) -> Any:
         """The value of a literal or of a type of NumPy; ``...`` for anything else."""
@@ -340,3 +351,17 @@ class _Visitor(ast.NodeVisitor):
             return ast.literal_eval(node)
         except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
             return ...
+
+
+@functools.cache
+def _is_in_numpy(path: str) -> bool:
+    """Whether NumPy has what ``np.<path>`` names; of what is below a class or a value the run alone knows."""
+    found: Any = numpy
+    for name in path.split("."):
+        if not isinstance(found, ModuleType):
+            return True
+        if not idioms._has(found, name):
+            is_package = hasattr(found, "__path__")
+            return is_package and importlib.util.find_spec(f"{found.__name__}.{name}") is not None
+        found = getattr(found, name)
+    return True

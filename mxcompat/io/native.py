@@ -186,8 +186,8 @@ def data_iter(
             given = {key: value for key, value in kwargs.items() if key not in (*ignored, *misspelt)}
             return MXDataIter(make(**_parsed(name, params, given)), **names)
 
-        creator.parameters = params  # type: ignore[attr-defined]  # read by mxcompat check
-        creator.ignored, creator.misspelt = (*_NAMES, *ignored), misspelt  # type: ignore[attr-defined]
+        creator.parameters, creator.names = params, _NAMES  # type: ignore[attr-defined]  # read by mxcompat check
+        creator.ignored, creator.misspelt = ignored, misspelt  # type: ignore[attr-defined]
         creator.__name__ = creator.__qualname__ = name
         creator.__doc__ = f"{inspect.getdoc(make)}\n\nParameters: {_described(params)}."
         creators[name] = creator

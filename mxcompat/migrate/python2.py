@@ -14,7 +14,12 @@ __all__ += ["convert", "cuts_quotients", "divisions", "is_python2", "is_python3"
 OLD_NAMES = {"xrange", "unicode", "raw_input", "basestring", "unichr", "long", "execfile", "izip", "imap", "ifilter"}
 OLD_METHODS = {"iteritems", "itervalues", "iterkeys", "has_key", "izip", "imap", "ifilter"}
 OLD_MODULES = {"cPickle", "StringIO", "cStringIO", "ConfigParser", "Queue", "urllib2", "urlparse", "__builtin__"}
-OLD_ATTRIBUTES = {"sys": {"maxint"}, "itertools": {"izip", "imap", "ifilter", "izip_longest"}, "os": {"getcwdu"}}
+OLD_ATTRIBUTES = {
+    "sys": {"maxint"},
+    "os": {"getcwdu"},
+    "itertools": {"izip", "imap", "ifilter", "izip_longest"},
+    "urllib": {"urlopen", "urlretrieve", "urlencode", "quote", "quote_plus", "unquote", "unquote_plus"},
+}
 _INTEGER_CALLS = ("len", "int", "ord")
 _FLOAT_CALLS = ("float",)
 
@@ -47,7 +52,10 @@ def _is_old(node: ast.AST) -> bool:
         return node.attr in OLD_METHODS or node.attr in OLD_ATTRIBUTES.get(owner, ())
     if isinstance(node, ast.Import):
         return any(alias.name in OLD_MODULES for alias in node.names)
-    return isinstance(node, ast.ImportFrom) and node.module in OLD_MODULES
+    if not isinstance(node, ast.ImportFrom):
+        return False
+    moved = OLD_ATTRIBUTES.get(node.module or "", ())
+    return node.module in OLD_MODULES or any(alias.name in moved for alias in node.names)
 
 
 def convert(text: str, file: str) -> str:

@@ -15,7 +15,7 @@ import xml.etree.ElementTree
 from types import ModuleType
 from typing import IO, Any
 
-__all__ = ["LooseVersion", "StrictVersion", "make_celementtree", "make_distutils", "make_imp"]
+__all__ = ["DISTUTILS", "LooseVersion", "StrictVersion", "make_celementtree", "make_distutils", "make_imp"]
 
 _PY_SOURCE, _PKG_DIRECTORY = 1, 5
 
@@ -101,16 +101,19 @@ def _mkpath(name: str, mode: int = 0o777, verbose: int = 1, dry_run: int = 0) ->
     return made
 
 
+#: the modules of distutils that the stand-in has, with what they hold
+DISTUTILS: dict[str, dict[str, Any]] = {
+    "version": {"Version": Version, "LooseVersion": LooseVersion, "StrictVersion": StrictVersion},
+    "util": {"strtobool": _strtobool},
+    "dir_util": {"mkpath": _mkpath},
+}
+
+
 def make_distutils() -> ModuleType:
-    """The package ``distutils`` with ``version``, ``util`` and ``dir_util``, which are put into ``sys.modules`` too."""
+    """The package ``distutils`` with the modules in ``DISTUTILS``, which are put into ``sys.modules`` too."""
     package = ModuleType("distutils", "Stands for distutils, which Python 3.12 removed.")
     package.__path__ = []
-    contents: dict[str, dict[str, Any]] = {
-        "version": {"Version": Version, "LooseVersion": LooseVersion, "StrictVersion": StrictVersion},
-        "util": {"strtobool": _strtobool},
-        "dir_util": {"mkpath": _mkpath},
-    }
-    for name, members in contents.items():
+    for name, members in DISTUTILS.items():
         module = ModuleType(f"distutils.{name}")
         module.__dict__.update(members)
         setattr(package, name, module)
