@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from mxcompat.convert.steps import Layer, Source, Step, is_number
+from mxcompat.convert.steps import Layer, Source, Step, is_number, unique
 
-__all__ = ["Arguments", "arguments_of_layers", "class_name", "common_name", "has_parts", "split_names"]
+__all__ = ["Arguments", "arguments_of_layers", "class_name", "common_name", "has_parts", "split_names", "word_of"]
 
 _SHORT = {
     "nn.Conv1d": "Conv", "nn.Conv2d": "Conv", "nn.Conv3d": "Conv", "nn.Linear": "Linear", "nn.BatchNorm1d": "Norm",
@@ -40,6 +40,12 @@ def class_name(steps: Sequence[Step], inputs: Sequence[Source]) -> str:
     return "".join(names) if all(names) and len(names) <= 4 else "Block"
 
 
+def word_of(cls: str) -> str:
+    """What names of a class's instances begin with, where they have none of their own."""
+    last = cls.split(".")[-1]
+    return "conv" if last.startswith("Conv") else last.lower()
+
+
 # -- names of layers --------------------------------------------------------------------------------------------------
 
 
@@ -52,9 +58,12 @@ def split_names(instances: Sequence[Sequence[str]]) -> tuple[list[str], list[str
     """
     if not instances or not instances[0]:
         return [], [""] * len(instances), 0
-    tokens = [[name.split("_") for name in names] for names in instances]
+    tokens = [[re.split("[_-]", name) for name in names] for names in instances]
     letters = [[re.findall(r"\d+|[^\W\d_]+|[\W_]+", name) for name in names] for names in instances]
-    for found, grade in ((_by_prefix(tokens) or _by_difference(tokens, "_"), 2), (_by_difference(letters, ""), 1)):
+    for found, grade in (
+        (_by_prefix(tokens) or _by_difference(tokens, "_"), 2),
+        (_by_difference(letters, "") or _by_ending(tokens), 1),
+    ):
         if found is not None:
             return (*found, grade)
     return _numbered(instances[0]), [""] * len(instances), 0
@@ -72,6 +81,15 @@ def _by_prefix(tokens: list[list[list[str]]]) -> tuple[list[str], list[str]] | N
     if not all(prefixes) or len(set(prefixes)) != len(prefixes) or any(e != endings[0] for e in endings):
         return None
     return endings[0], prefixes
+
+
+def _by_ending(tokens: list[list[list[str]]]) -> tuple[list[str], list[str]] | None:
+    """conv_3c_3x3 and bn_3c_3x3 are layers conv and bn of 3c_3x3."""
+    turned = [[name[::-1] for name in names] for names in tokens]
+    found = _by_prefix(turned)
+    if found is None or len(found[0]) < 2:
+        return None
+    return tuple(["_".join(name.split("_")[::-1]) for name in names] for names in found)  # type: ignore[return-value]
 
 
 def _by_difference(tokens: list[list[list[str]]], joint: str) -> tuple[list[str], list[str]] | None:
@@ -101,7 +119,7 @@ def _numbered(names: Sequence[str]) -> list[str]:
 
 def common_name(names: Sequence[str]) -> str:
     """What names of values at the same place of a block have in common, an identifier; empty where that is nothing."""
-    tokens = [[name.split("_")] for name in names]
+    tokens = [[re.split("[_-]", name)] for name in names]
     for found in (_by_prefix(tokens), _by_difference(tokens, "_")):
         if found is not None and found[0][0].isidentifier():
             return found[0][0]
@@ -120,6 +138,10 @@ def has_parts(names: Sequence[str]) -> bool:
 # -- arguments --------------------------------------------------------------------------------------------------------
 
 
+#: arguments that most layers leave at these values
+_USUAL = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1}
+
+
 @dataclass
 class Arguments:
     """The arguments of a block's constructor: the numbers in which its instances differ, each once.
@@ -131,9 +153,14 @@ class Arguments:
     columns: dict[str, tuple] = field(default_factory=dict)
     layers: dict[tuple[int, str], str] = field(default_factory=dict)
     steps: dict[tuple[int, str], str] = field(default_factory=dict)
+    defaults: dict[str, Any] = field(default_factory=dict)
 
     def values(self, instance: int) -> dict[str, Any]:
         return {name: self.columns[name][instance] for name in self.names}
+
+    def texts(self) -> list[str]:
+        """The names as a function's arguments, with their defaults."""
+        return [f"{name}={self.defaults[name]}" if name in self.defaults else name for name in self.names]
 
     def of_layers(self, layers: Sequence[Layer]) -> dict[tuple[int, str], str]:
         return {(id(layers[place]), name): text for (place, name), text in self.layers.items()}
@@ -142,8 +169,10 @@ class Arguments:
         return {(id(steps[place]), name): text for (place, name), text in self.steps.items()}
 
 
-def arguments_of_layers(layers: Sequence[Sequence[Layer]], steps: Sequence[Sequence[Step]]) -> Arguments:
-    """The arguments for instances with these layers and steps."""
+def arguments_of_layers(
+    layers: Sequence[Sequence[Layer]], steps: Sequence[Sequence[Step]], own_names: Sequence[str] = ()
+) -> Arguments:
+    """The arguments for instances with these layers and steps; ``own_names`` are those of the layers."""
     found = Arguments()
     uses: dict[tuple, list[tuple[str, int, str]]] = {}
     for kind, columns in (("layer", list(zip(*layers))), ("step", list(zip(*steps)))):
@@ -153,15 +182,25 @@ def arguments_of_layers(layers: Sequence[Sequence[Layer]], steps: Sequence[Seque
                 values = tuple(entry[name] for entry in entries)
                 if all(map(is_number, values)) and len(set(values)) > 1:
                     uses.setdefault(values, []).append((kind, place, name))
+    produced = [_producer(places, own_names) for places in uses.values()]
+    by_layer = sum(name != "" for name in produced) > 2
     taken: set[str] = set()
-    for values, places in uses.items():
-        name = _argument_name(places, taken)
+    for (values, places), producer in zip(uses.items(), produced):
+        name = unique(f"channels_{producer}", taken) if by_layer and producer else _argument_name(places, taken)
         found.names.append(name)
         found.columns[name] = values
+        if name in _USUAL and _USUAL[name] in values:
+            found.defaults[name] = _USUAL[name]
         for kind, place, own in places:
             (found.layers if kind == "layer" else found.steps)[place, own] = name
-    found.names.sort(key=lambda name: ("channels" not in name and "features" not in name))
+    found.names.sort(key=lambda name: (name in found.defaults, "channels" not in name and "features" not in name))
     return found
+
+
+def _producer(places: list[tuple[str, int, str]], own_names: Sequence[str]) -> str:
+    """The layer that makes so many channels, by the part of its name that tells it from others; empty if none does."""
+    makers = [own_names[place] for kind, place, own in places if own == "out_channels" and kind == "layer" and own_names]
+    return re.sub(r"^_+|^conv(olution)?(2d)?_|_conv(2d)?$", "", makers[0]) if makers else ""
 
 
 def _argument_name(places: list[tuple[str, int, str]], taken: set[str]) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from mxcompat.convert.block_names import arguments_of_layers, class_name, common_name, has_parts, split_names
+from mxcompat.convert.block_names import arguments_of_layers, class_name, common_name, has_parts, split_names, word_of
 from mxcompat.convert.steps import Layer, Source, Step, Variable, legal, unique
 
 __all__ = ["Block", "find_blocks"]
@@ -92,7 +92,7 @@ def find_blocks(steps: list[Step], outside: Sequence[Source]) -> tuple[list[Step
         group = search.best()
         if group is None:
             return steps, blocks
-        block, calls = _as_block(group, names, len(blocks))
+        block, calls = _as_block(group, names)
         blocks.append(block)
         steps, outside = _replaced(steps, outside, group, calls)
 
@@ -136,10 +136,13 @@ class _Search:
         for possible, length, starts in reversed(candidates):
             if possible * 2.0 <= worth:
                 break
-            group = self._group(starts, length)
-            value = self._worth(group) if group else 0.0
-            if value > worth:
-                found, worth = group, value
+            for first, start in enumerate(starts[: 3 if length <= 16 else 1]):
+                if start >= starts[0] + length:
+                    break  # later beginnings leave out more and line up with nothing new
+                group = self._group(starts[first:], length)
+                value = self._worth(group) if group else 0.0
+                if value > worth:
+                    found, worth = group, value
         return found
 
     def _marks(self, start: int) -> list[tuple[int, int]]:
@@ -245,14 +248,13 @@ class _Search:
         own_names, prefixes, grade = split_names([[layer.name for layer in o.layers] for o in instances])
         if grade == 2 and len(first.layers) > 1:
             worth *= 2.0 if self._are_complete(prefixes, instances) and not has_parts(own_names) else 0.5
-        elif first.layers and grade == 0:
-            worth -= len(instances)  # each needs a line in the table of names
+        elif first.layers and grade == 0:  # each needs lines in the table of names
+            worth -= len(instances) * sum(max(1, len(_leaves(layer)) / 2) for layer in first.layers)
         worth *= 0.8 if _is_activation(first.steps[0]) else 1.0
         following = first.start + len(first.steps)
         if following < len(self.steps) and _is_activation(self.steps[following]):
             worth *= 0.8 if self.steps[following].inputs[0][0] is first.steps[-1] else 1.0
         return worth
-
 
     def _are_complete(self, prefixes: Sequence[str], instances: Sequence[_Occurrence]) -> bool:
         """Whether all layers of each name are inside, of stage1_unit1 say: the author of the symbol cut there."""
@@ -264,6 +266,11 @@ class _Search:
         return True
 
 
+def _leaves(layer: Layer) -> set[str]:
+    """The layers inside of a block."""
+    return {own.rpartition(".")[0] for own in layer.weights}
+
+
 def _is_activation(step: Step) -> bool:
     return step.operator in ("Activation", "LeakyReLU", "relu", "sigmoid", "tanh", "Pooling", "Dropout")
 
@@ -271,17 +278,16 @@ def _is_activation(step: Step) -> bool:
 # -- making the class -------------------------------------------------------------------------------------------------
 
 
-def _as_block(group: list[_Occurrence], names: set[str], number: int) -> tuple[Block, list[Step]]:
+def _as_block(group: list[_Occurrence], names: set[str]) -> tuple[Block, list[Step]]:
     """The class of a group, and the step that stands for each occurrence."""
     first = group[0]
     has_identity = bool(first.identity())
     instances = list({o.identity(): o for o in group}.values()) if has_identity else group
-    cls = unique(class_name(first.steps, first.inputs), names)
+    cls = _unused_class(class_name(first.steps, first.inputs), names)
     own_names, instance_names, _ = split_names([[layer.name for layer in o.layers] for o in instances])
-    if not any(instance_names):
-        instance_names = [f"{cls.lower()}{number + 1}_{i + 1}" for i in range(len(instances))]
+    instance_names = _instance_names(cls, instance_names, names)
     attributes = _attributes(first, own_names)
-    parameters = arguments_of_layers([o.layers for o in instances], [o.steps for o in instances])
+    parameters = arguments_of_layers([o.layers for o in instances], [o.steps for o in instances], own_names)
     block = Block(
         cls,
         "",
@@ -291,7 +297,7 @@ def _as_block(group: list[_Occurrence], names: set[str], number: int) -> tuple[B
         first.layers,
         first.stored,
         attributes,
-        parameters.names,
+        parameters.texts(),
         {**parameters.of_layers(first.layers), **parameters.of_steps(first.steps)},
         _local_names(group),
     )
@@ -302,11 +308,28 @@ def _as_block(group: list[_Occurrence], names: set[str], number: int) -> tuple[B
         key = occurrence.identity() if has_identity else tuple(parameters.values(place).items())
         if key not in made:
             made[key] = _instance(cls, instance_names[place], occurrence, attributes, first, parameters.values(place))
+            made[key].defaults = parameters.defaults
         calls.append(_call(occurrence, made[key], instance_names[place], first, block.local_names))
     uses = f"{len(group)} times" if len(group) > 2 else "twice"
     where = f"; the shapes are those of {calls[0].name}" if any(step.shapes for step in first.steps) else ""
     block.doc = f"Used {uses}{where}."
     return block, calls
+
+
+def _unused_class(cls: str, taken: set[str]) -> str:
+    found, number = cls, 2
+    while found in taken:
+        found, number = f"{cls}{number}", number + 1
+    taken.add(found)
+    return found
+
+
+def _instance_names(cls: str, found: Sequence[str], taken: set[str]) -> list[str]:
+    """Identifiers: names that are none are put behind a word for the class, numbers where there are no names."""
+    if any(found) and all(name.isidentifier() for name in found):
+        return list(found)
+    word = unique(word_of(cls), taken)
+    return [f"{word}_{name}" if any(found) else f"{word}{number}" for number, name in enumerate(found, 1)]
 
 
 def _same(one: _Occurrence, other: _Occurrence, has_identity: bool) -> bool:
@@ -316,7 +339,7 @@ def _same(one: _Occurrence, other: _Occurrence, has_identity: bool) -> bool:
 def _attributes(first: _Occurrence, own_names: Sequence[str]) -> dict[int, str]:
     taken = {"forward", "training", "train", "eval"}
     attributes = {
-        id(layer): unique(legal(name, layer.cls.split(".")[-1].lower()), taken) for layer, name in zip(first.layers, own_names)
+        id(layer): unique(legal(name, word_of(layer.cls)), taken) for layer, name in zip(first.layers, own_names)
     }
     attributes.update((id(variable), unique(legal(variable.name), taken)) for variable in first.stored)
     return attributes

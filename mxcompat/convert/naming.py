@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -10,17 +11,25 @@ from mxcompat.convert.steps import Layer, Variable
 
 __all__ = ["loading_text"]
 
+EXAMPLE_WIDTH = 60
 _ENDINGS = {"weight": "gamma", "bias": "beta", "running_mean": "moving_mean", "running_var": "moving_var"}
 
 
 @dataclass
 class _Names:
-    """Names that do not follow from the path: of layers, by the path of what holds them, and of single weights."""
+    """Names that do not follow from the path: of layers, by the path of what holds them, and of single weights.
 
+    ``stems`` are the symbol's names of all layers. ``patterns`` are names of layers by the beginning of the name of what
+    holds them, whose rest stands for ``*``: conv_3a holds the layer bn of the pattern bn_*.
+    """
+
+    stems: dict[str, str] = field(default_factory=dict)
+    patterns: dict[str, dict[str, str]] = field(default_factory=dict)
     layers: dict[str, dict[str, str]] = field(default_factory=dict)
     weights: dict[str, str] = field(default_factory=dict)
     recurrent: dict[str, str] = field(default_factory=dict)
     has_norms: bool = False
+    has_dashes: bool = False
     example: tuple[str, str] = ("", "")
 
 
@@ -29,6 +38,7 @@ def loading_text(layers: Mapping[str, Layer], stored: Mapping[str, Variable], fi
     names = _Names()
     for attribute, layer in layers.items():
         _collect(attribute, layer, names)
+    _find_rules(names)
     for attribute, variable in stored.items():
         if attribute != variable.name:
             names.weights[attribute] = variable.name
@@ -56,30 +66,60 @@ def _collect(attribute: str, layer: Layer, names: _Names) -> None:
         }
         stem = stems.pop() if len(stems) == 1 else ""
         own, variable = next(reversed(weights.items()))
-        if len(path) + len(own) > len("".join(names.example)):
+        if len("".join(names.example)) < len(path) + len(own) + len(variable.name) < EXAMPLE_WIDTH:
             names.example = f"{path}.{own}", variable.name
         if not stem:
             names.weights.update({f"{path}.{own}": variable.name for own, variable in weights.items()})
-        elif stem != path.replace(".", "_"):
-            holder, _, child = path.rpartition(".")
-            names.layers.setdefault(holder, {})[child] = stem
+        else:
+            names.stems[path] = stem
+
+
+def _find_rules(names: _Names) -> None:
+    """Sort the layers' names into patterns and single ones; those that follow from the path are in neither."""
+    names.has_dashes = any("-" in stem for stem in names.stems.values()) and not any("_" in s for s in names.stems.values())
+    stems = {path: stem.replace("-", "_") if names.has_dashes else stem for path, stem in names.stems.items()}
+    candidates: dict[tuple[str, str], Counter] = {}
+    for path, stem in stems.items():
+        key, own, rest = _place(path)
+        if stem != path.replace(".", "_") and rest and rest in stem:
+            candidates.setdefault((key, own), Counter())[stem.replace(rest, "*", 1)] += 1
+    for (key, own), found in candidates.items():
+        pattern, count = found.most_common(1)[0]
+        if count > 1:
+            names.patterns.setdefault(key, {})[own] = pattern
+    for path, stem in stems.items():
+        key, own, rest = _place(path)
+        if stem != names.patterns.get(key, {}).get(own, path.replace(".", "_")).replace("*", rest):
+            names.layers.setdefault(path.rpartition(".")[0], {})[own] = stem
+
+
+def _place(path: str) -> tuple[str, str, str]:
+    """Of the layer ``conv_3a.bn``: conv, bn, 3a."""
+    holder, _, own = path.rpartition(".")
+    key, _, rest = holder.partition("_")
+    return key, own, rest
 
 
 def _tables(names: _Names) -> list[str]:
     tables = []
-    if names.layers:
-        lines = ["#: layers whose name in the symbol does not follow from their path", "LAYERS = {"]
-        for holder, stems in names.layers.items():
-            entries = ", ".join(f'"{own}": "{stem}"' for own, stem in stems.items())
-            lines += [f"    {line}" for line in wrapped(f'"{holder}": {{{entries}}}')]
-            lines[-1] += ","
-        tables.append("\n".join([*lines, "}"]))
+    about_patterns = "what the symbol calls the layers of blocks; * is what follows the first _ of the block's name"
     for name, comment, table in (
+        ("PATTERNS", about_patterns, names.patterns),
+        ("LAYERS", "layers whose name in the symbol does not follow from their path", names.layers),
+    ):
+        if table:
+            lines = [f"#: {comment}", f"{name} = {{"]
+            for holder, stems in table.items():
+                entries = ", ".join(f'"{own}": "{stem}"' for own, stem in stems.items())
+                lines += [f"    {line}" for line in wrapped(f'"{holder}": {{{entries}}}')]
+                lines[-1] += ","
+            tables.append("\n".join([*lines, "}"]))
+    for name, comment, pairs_by_name in (
         ("NAMES", "weights whose name in the symbol does not follow from their path", names.weights),
         ("RECURRENT", "recurrent layers, whose weights the symbol holds in one vector", names.recurrent),
     ):
-        if table:
-            pairs = [f'    "{path}": "{symbol_name}",' for path, symbol_name in table.items()]
+        if pairs_by_name:
+            pairs = [f'    "{path}": "{symbol_name}",' for path, symbol_name in pairs_by_name.items()]
             tables.append("\n".join([f"#: {comment}", f"{name} = {{", *pairs, "}"]))
     if names.has_norms:
         pairs = [f'    "{own}": "{ending}",' for own, ending in _ENDINGS.items()]
@@ -101,10 +141,16 @@ def _symbol_names(names: _Names) -> str:
             "            continue",
         ]
     stem = 'path.replace(".", "_")'
-    if names.layers:
+    if names.layers or names.patterns:
         lines += ['        holder, _, own = path.rpartition(".")']
-        stem = f"LAYERS.get(holder, {{}}).get(own, {stem})"
+    if names.patterns:
+        lines += ['        key, _, rest = holder.partition("_")']
+        stem = f'PATTERNS.get(key, {{}}).get(own, {stem}).replace("*", rest)'
     lines += [f"        stem = {stem}"]
+    if names.layers:
+        lines += ["        stem = LAYERS.get(holder, {}).get(own, stem)"]
+    if names.has_dashes:
+        lines += ['        stem = stem.replace("_", "-")']
     if names.has_norms:
         lines += ['        endings = NORM if hasattr(layer, "eps") else {}']
     lines += [

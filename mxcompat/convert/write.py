@@ -150,7 +150,7 @@ class _Module:
         text = ", ".join(["self", *block.parameters])
         lines = [f"class {block.cls}(nn.Module):", f'    """{block.doc}"""', ""]
         if block.layers or block.stored or block.parameters:
-            lines += [f"    def __init__({text}):", "        super().__init__()"]
+            lines += [*_indented(wrapped(f"def __init__({text}):"), 4), "        super().__init__()"]
         lines += [f"        self.{name} = {name}" for name in block.kept]
         for layer in block.layers:
             lines += _indented(_constructor(f"self.{block.attributes[id(layer)]}", layer, block.arguments_of(layer)), 8)
