@@ -25,7 +25,7 @@ COMMANDS = {
     "inspect": ("mxcompat.tools.inspect_file", "show what a .params, .json, .rec, .idx or .states file holds"),
     "migrate": ("mxcompat.migrate.rewrite", "rewrite scripts and notebooks for mxcompat"),
     "ops": ("mxcompat.migrate.catalogue", "list the original's operators: supported, missing, left out"),
-    "rec": ("mxcompat.tools.rec", "list, take apart, check, repair and pack RecordIO files"),
+    "rec": ("mxcompat.tools.rec", "list, take apart, check, repair, index and pack RecordIO files"),
     "recorder": ("mxcompat.regression.recorder", "print the file that records a script under MXNet, for verify"),
     "run": ("mxcompat.migrate.run", "run an unmodified MXNet script"),
     "verify": ("mxcompat.regression.verify", "repeat recordings of MXNet and show where mxcompat parts from them"),

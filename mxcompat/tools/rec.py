@@ -1,12 +1,11 @@
-"""``mxcompat rec``: list, take apart, check and repair RecordIO files; needs no torch.
+"""``mxcompat rec``: list, take apart, check, repair, index and make RecordIO files; needs no torch.
 
-``pack`` makes a record file of a list of images, as the original's im2rec does.
+``pack`` and ``index`` are the original's im2rec and rec2idx.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib
 import os
 from collections.abc import Iterator
 
@@ -16,6 +15,7 @@ from mxcompat.base import MXNetError
 from mxcompat.formats import recordio
 from mxcompat.formats.atomic import write_atomically
 from mxcompat.migrate import CommandError
+from mxcompat.tools import im2rec, rec2idx
 
 SUFFIXES = ((b"\xff\xd8\xff", ".jpg"), (b"\x89PNG", ".png"), (b"\x93NUMPY", ".npy"))
 
@@ -33,15 +33,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
     one = commands.add_parser("repair", help="copy the whole records of a damaged file, and index them")
     one.add_argument("file")
     one.add_argument("-o", "--output", required=True, metavar="FILE")
-    one = commands.add_parser("pack", help="make a .rec of images, with the flags of im2rec", add_help=False)
-    one.add_argument("arguments", nargs=argparse.REMAINDER)
+    for name, tool, text in (
+        ("pack", im2rec, "list images and make a .rec of them, with the flags of im2rec"),
+        ("index", rec2idx, "make the .idx of a .rec, as rec2idx does"),
+    ):
+        tool.configure(commands.add_parser(name, help=text, formatter_class=argparse.ArgumentDefaultsHelpFormatter))
 
 
 def main(args: argparse.Namespace) -> int:
     """The exit code: 1 where ``check`` finds damage."""
-    if args.action == "pack":
-        im2rec = importlib.import_module("mxcompat.tools.im2rec")  # needs the image extra
-        return im2rec.main(args.arguments) or 0
+    if args.action in ("pack", "index"):
+        return {"pack": im2rec, "index": rec2idx}[args.action].main(args)
     if not os.path.isfile(args.file):
         raise CommandError(f"{args.file}: no such file")
     return {"ls": _ls, "extract": _extract, "check": _check, "repair": _repair}[args.action](args)
