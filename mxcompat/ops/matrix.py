@@ -421,7 +421,8 @@ def _assigned(data: torch.Tensor, value: torch.Tensor, params: Params) -> torch.
 # -- joining and splitting ----------------------------------------------------------------------------------------------
 
 
-def _concat_shape(params: Params, ins: list, outs: list) -> tuple[list, list]:
+def concat_shape(params: Params, ins: list, outs: list) -> tuple[list, list]:
+    """The shape rule of joining arrays along axis ``dim``."""
     known = next((s for s in (*ins, *outs) if s is not None), None)
     if known is None:
         return ins, outs
@@ -441,13 +442,13 @@ def _concat_shape(params: Params, ins: list, outs: list) -> tuple[list, list]:
     return shapes, [(*rest[:axis], total, *rest[axis + 1 :])]
 
 
-@register("Concat", ("_sparse_concat", "concat"), infer_shape=_concat_shape, variadic="num_args", may_view=True)
+@register("Concat", ("_sparse_concat", "concat"), infer_shape=concat_shape, variadic="num_args", may_view=True)
 def concat(*data, num_args: Int(min=1), dim: Int = 1):
     """The arrays joined along axis ``dim``; all other sizes must agree."""
     return data[0] if len(data) == 1 else torch.cat(data, dim)
 
 
-@register("_rnn_param_concat", infer_shape=_concat_shape, variadic="num_args", may_view=True)
+@register("_rnn_param_concat", infer_shape=concat_shape, variadic="num_args", may_view=True)
 def rnn_param_concat(*data, num_args: Int(min=1), dim: Int = 1):
     """The arrays joined along axis ``dim``, as packed recurrent parameters are."""
     return data[0] if len(data) == 1 else torch.cat(data, dim)

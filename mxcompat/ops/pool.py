@@ -26,7 +26,8 @@ def pooled_size(size: int, kernel: int, stride: int, pad: int, convention: str) 
     return 1 + (-(-room // stride) if convention == "full" else room // stride)
 
 
-def _pooling_shape(params: Params, shape: tuple) -> tuple:
+def pooling_shape(params: Params, shape: tuple) -> tuple:
+    """The shape of pooled data of that shape."""
     data = channels_first_shape(shape, params.layout)
     if len(data) not in (3, 4, 5):
         raise MXNetError(f"data has shape {shape}, expected 3 to 5 axes (batch, channel and space)")
@@ -155,7 +156,7 @@ def _pool_everything(data, pool_type, power):
     return _root((data**power).sum(space, keepdim=True), power)
 
 
-@register("Pooling", infer_shape=forward_rule(_pooling_shape), infer_type=floating(), may_view=True)
+@register("Pooling", infer_shape=forward_rule(pooling_shape), infer_type=floating(), may_view=True)
 def pooling(
     data,
     *,

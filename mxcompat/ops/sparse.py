@@ -149,6 +149,44 @@ def _getnnz(call: Call, data: Csr) -> torch.Tensor:
 
 rule("_contrib_getnnz", Rule(_csr_only, _getnnz, takes_part=lambda params: True))
 
+
+def _edge_shape(params: Params, ins: list, outs: list) -> tuple[list, list]:
+    for name, shape in zip(("u", "v"), ins[1:]):
+        if shape is not None and len(shape) != 1:
+            raise MXNetError(f"{name} has shape {shape}, expected one dimension")
+    ends = merge(merge(ins[1], ins[2], "v, as long as u"), outs[0], "output")
+    return [ins[0], ends, ends], [ends]
+
+
+@register("_contrib_edge_id", infer_shape=_edge_shape, infer_type=open_inputs, no_gradient=True)
+def edge_id(data, u, v):
+    """``data[u, v]`` of a csr matrix (N, M), -1 where nothing is stored: u (K,), v (K,) -> (K,)."""
+    found = data[u.to(torch.int64), v.to(torch.int64)]
+    return torch.where(found == 0, -1, found)
+
+
+def _edge_stypes(params: Params, stypes: Stypes) -> Sequence[str]:
+    if stypes != ("csr", "default", "default"):
+        raise MXNetError(f"_contrib_edge_id needs a csr array and dense u and v, found {', '.join(stypes)} storage")
+    return ("default",)
+
+
+def _edge(call: Call, data: Csr, u: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+    data.checked()
+    rows, columns = u.to(torch.int64), v.to(torch.int64)
+    if rows.numel() and bool(((rows < 0) | (rows >= data.shape[0])).any()):
+        # Compat: the original reads other memory.
+        raise MXNetError(f"_contrib_edge_id: u names rows outside of 0 to {data.shape[0] - 1}")
+    inside = (columns >= 0) & (columns < data.shape[1])
+    wanted, stored = rows * data.shape[1] + columns, data.keys()
+    if not stored.numel():
+        return torch.full_like(rows, -1).to(data.dtype)
+    places = torch.searchsorted(stored, wanted).clamp(max=stored.numel() - 1)
+    return torch.where(inside & (stored[places] == wanted), data.values[places], -1)
+
+
+rule("_contrib_edge_id", Rule(_edge_stypes, _edge, takes_part=lambda params: True))
+
 # -- embeddings -----------------------------------------------------------------------------------------------------
 
 

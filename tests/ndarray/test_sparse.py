@@ -190,6 +190,41 @@ class TestArrays:
             assert use(csr).asnumpy().tolist() == use(dense).asnumpy().tolist()
 
 
+class TestEdges:
+    """``contrib.edge_id``; expected values are the original's."""
+
+    @pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "int64"])
+    def test_numbers_of_edges(self, dtype: str) -> None:
+        edges = nd.array([[0, 2, 0], [3, 0, 4], [0, 0, 5]]).astype(dtype).tostype("csr")
+        found = nd.contrib.edge_id(edges, nd.array([0, 0, 1, 1, 2, 2]), nd.array([0, 1, 0, 1, 2, 0]))
+        assert found.dtype is np.dtype(dtype).type
+        assert found.asnumpy().tolist() == [-1, 2, 3, -1, 5, -1]
+
+    def test_nothing_stored_and_columns_beyond(self) -> None:
+        none = nd.sparse.zeros("csr", (2, 3))
+        assert nd.contrib.edge_id(none, nd.array([0, 1]), nd.array([0, 2])).asnumpy().tolist() == [-1, -1]
+        zero = nd.sparse.csr_matrix(([0.0, 7.0], [1, 2], [0, 1, 2]), shape=(2, 3))
+        found = nd.contrib.edge_id(zero, nd.array([0, 0, 1, 0]), nd.array([1, 3, 2, -1]))
+        assert found.asnumpy().tolist() == [0, -1, 7, -1]
+
+    def test_symbol(self) -> None:
+        edges = nd.array([[0, 2], [3, 0]]).tostype("csr")
+        node = mx.sym.contrib.edge_id(mx.sym.var("g", stype="csr"), mx.sym.var("u"), mx.sym.var("v"))
+        arrays = {"g": edges, "u": nd.array([0, 1]), "v": nd.array([1, 1])}
+        assert node.bind(mx.cpu(), arrays, grad_req="null").forward()[0].asnumpy().tolist() == [2, -1]
+
+    def test_errors(self) -> None:
+        edges, two = nd.array([[0, 2], [3, 0]]).tostype("csr"), nd.array([0, 1])
+        for data, u, v, words in (
+            (nd.ones((2, 2)), two, two, "csr array"),
+            (edges, two, nd.array([0]), "as long as u"),
+            (edges, nd.ones((1, 2)), nd.ones((1, 2)), "one dimension"),
+            (edges, nd.array([0, 2]), two, "rows outside of 0 to 1"),
+        ):
+            with pytest.raises(MXNetError, match=words):
+                nd.contrib.edge_id(data, u, v)
+
+
 class TestErrors:
     def test_kernels(self) -> None:
         csr, dense = arrays(mx, "csr"), nd.ones((4, 4))

@@ -22,7 +22,7 @@ WITHOUT_ROWS = {"Custom", "_NDArray", "_Native"}  # tests/test_operator.py
 WITHOUT_ROWS |= {"_CrossDeviceCopy", "_zeros_without_dtype"}  # the original cannot run them alone
 WITHOUT_ROWS |= {"_cvimdecode", "_cvimread"}  # files of their own in tests/ops/test_image_files.py
 WITHOUT_ROWS |= {"_sparse_retain", "_square_sum", "_contrib_getnnz"}  # their inputs are sparse: tests/ndarray/test_sparse.py
-WITHOUT_ROWS |= {"_sparse_adagrad_update", "_contrib_group_adagrad_update"}  # likewise
+WITHOUT_ROWS |= {"_contrib_edge_id", "_sparse_adagrad_update", "_contrib_group_adagrad_update"}  # likewise
 WITHOUT_ROWS |= {"_foreach", "_while_loop", "_cond"}  # their bodies are the user's: tests/symbol/test_control.py
 WITHOUT_ROWS |= {"_contrib_fft", "_contrib_ifft", "_contrib_count_sketch"}  # on gpus alone: test_transforms.py
 
