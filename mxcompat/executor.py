@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -14,6 +15,7 @@ from mxcompat.context import Context, torch_device
 from mxcompat.graph import compile as policy
 from mxcompat.graph import fuse, memory, rewrite
 from mxcompat.graph.inference import Inference
+from mxcompat.graph.joint import Joint, Recorder
 from mxcompat.graph.lower import Lowered, lower, moved_states, refused_gradient
 from mxcompat.graph.tap import Tap, Watched
 from mxcompat.ndarray.ndarray import NDArray, _wrap, array_like, is_shared
@@ -25,11 +27,23 @@ from mxcompat.symbol.symbol import Symbol
 __all__ = ["Executor"]
 
 
+#: the training call that is recorded; nets that take fewer steps are not worth it
+RECORDED_CALL = 3
+
+
 class _Mode:
-    """The lowered graph and its runner for one mode."""
+    """The lowered graph and its runner for one mode; ``joint`` is a recorded call, once there is one."""
 
     def __init__(self, lowered: Lowered, runner: policy.Runner):
         self.lowered, self.runner = lowered, runner
+        self.joint: Joint | None = None
+        self._calls = 0
+
+    def recorder(self, inputs: Sequence[torch.Tensor]) -> Recorder | None:
+        """What records a training call that begins now, if it is to be recorded."""
+        self._calls += 1
+        is_due = self._calls == RECORDED_CALL and self.runner.is_eager and self.lowered.traceable
+        return Recorder(inputs) if is_due else None
 
 
 class _Call:
@@ -40,6 +54,16 @@ class _Call:
         self.outputs: Sequence[torch.Tensor] | None = None
         self.statistics: Sequence[Sequence[torch.Tensor]] = ()
         self.leaves: list[torch.Tensor] = []
+        self.recorder: Recorder | None = None
+        self.joint: Joint | None = None
+        self.saved: Sequence[torch.Tensor] = ()
+
+    def has_gradient(self, index: int) -> bool:
+        """Whether a gradient passes through an output."""
+        if self.joint is not None:
+            return self.joint.requires[index]
+        output = (self.outputs or ())[index]
+        return isinstance(output, torch.Tensor) and output.requires_grad
 
 
 class Executor:
@@ -233,12 +257,18 @@ class Executor:
     def _tape(self, call: _Call, mode: _Mode) -> None:
         """Run with gradients; leaves are ``.data``, so that weights may be written between forward and backward."""
         tensors = self._values()
+        is_watched = self._monitor is not None or WATCH.symbolic is not None
+        if mode.joint is not None and not is_watched and mode.runner.is_eager and mode.joint.fits(tensors):
+            call.joint, call.leaves = mode.joint, [tensors[position] for position in self._wanted]
+            call.outputs, call.statistics, call.saved = call.joint.forward(tensors)
+            return
         call.leaves = []
         for position in self._wanted:
             leaf = tensors[position].data.requires_grad_(True)
             tensors[position] = leaf
             call.leaves.append(leaf)
-        with torch.enable_grad():
+        call.recorder = None if is_watched else mode.recorder(tensors)
+        with torch.enable_grad(), call.recorder or contextlib.nullcontext():
             call.outputs, call.statistics = self._run(mode, tensors)
 
     def _show(self, lowered: Lowered, values: Sequence[torch.Tensor]) -> None:
@@ -283,30 +313,40 @@ class Executor:
         if call.outputs is None:  # after an inference forward: run it again with the random numbers it had
             with self._restored(call.random_state):
                 self._tape(call, mode)
-        heads = self._head_gradients(out_grads, call.outputs or ())
-        pairs = [
-            (output, head)
-            for output, head in zip(call.outputs or (), heads)
-            if isinstance(output, torch.Tensor) and output.requires_grad
-        ]
-        gradients: Sequence[torch.Tensor | None] = [None] * len(call.leaves)
-        if pairs:
-            outputs, given = zip(*pairs)
-            try:
-                with torch.enable_grad():
-                    seed = _Seed.apply(given, *outputs)
-                gradients = torch.autograd.grad(seed, call.leaves, retain_graph=True, allow_unused=True)
-            except RuntimeError as error:
-                if is_callback_error(error):
-                    raise
-                raise MXNetError(f"backward of {self._symbol.name or self._output_names}: {error}") from error
-        self._write_gradients(gradients, [head for _, head in pairs], call)
+        heads = self._head_gradients(out_grads, call)
+        try:
+            gradients = self._differentiate(call, mode, heads)
+        except RuntimeError as error:
+            if is_callback_error(error):
+                raise
+            raise MXNetError(f"backward of {self._symbol.name or self._output_names}: {error}") from error
+        self._write_gradients(gradients, heads, call)
         if call.is_train:
             self._commit(mode.lowered, call)
         mode.runner.record(call.seconds + time.perf_counter() - start)
         call.seconds = 0.0
 
-    def _head_gradients(self, out_grads: Any, taped: Sequence[Any]) -> list[torch.Tensor | None]:
+    def _differentiate(self, call: _Call, mode: _Mode, heads: list[torch.Tensor]) -> Sequence[torch.Tensor | None]:
+        """The gradients of the leaves; ``heads`` are those of the outputs through which a gradient passes."""
+        if call.joint is not None:
+            return call.joint.backward(call.saved, heads)
+        outputs = [output for i, output in enumerate(call.outputs or ()) if call.has_gradient(i)]
+        if not outputs:
+            return [None] * len(call.leaves)
+        recorder, call.recorder = call.recorder, None
+        if recorder is not None:
+            heads = [head.detach() for head in heads]
+            recorder.begin_backward(heads)
+        with recorder or contextlib.nullcontext():
+            with torch.enable_grad():
+                seed = _Seed.apply(heads, *outputs)
+            gradients = torch.autograd.grad(seed, call.leaves, retain_graph=True, allow_unused=True)
+        if recorder is not None:
+            mode.joint = Joint.of(recorder, call.outputs or (), call.statistics, gradients)
+        return gradients
+
+    def _head_gradients(self, out_grads: Any, call: _Call) -> list[torch.Tensor]:
+        """The head gradients of the outputs through which a gradient passes."""
         if isinstance(out_grads, NDArray):
             given: list = [out_grads]
         elif isinstance(out_grads, dict):
@@ -314,10 +354,10 @@ class Executor:
         else:
             given = list(out_grads) if out_grads is not None else []
         given += [None] * (len(self._heads) - len(given))
-        heads: list[torch.Tensor | None] = []
-        for name, output, loss, head, value in zip(self._output_names, self.outputs, self._losses, given, taped):
-            if head is not None and not getattr(value, "requires_grad", True):
-                heads.append(None)
+        heads: list[torch.Tensor] = []
+        for index, (name, output, loss, head) in enumerate(zip(self._output_names, self.outputs, self._losses, given)):
+            has_gradient = call.has_gradient(index)
+            if head is not None and not has_gradient:
                 continue
             if head is None:
                 if not loss:
@@ -326,13 +366,14 @@ class Executor:
                         "head_gradient is required when calling backward. If you are attempting to minimize the output "
                         "as an objective, please modify your network and pass it through the make_loss symbol."
                     )
-                heads.append(torch.ones_like(output._data, memory_format=torch.contiguous_format))
+                if has_gradient:
+                    heads.append(torch.ones_like(output._data, memory_format=torch.contiguous_format))
                 continue
             if not isinstance(head, NDArray):
                 raise TypeError(f"backward: head gradient of {name} is {type(head)}, expected NDArray")
             if head.shape != output.shape:
                 raise MXNetError(f"backward: head gradient of {name} has shape {head.shape}, expected {output.shape}")
-            heads.append(head._data.to(self._device, output._data.dtype))
+            heads.append(head._data.to(self._device, output._data.dtype).contiguous())
         return heads
 
     def _write_gradients(self, gradients: Sequence[torch.Tensor | None], heads: Sequence[Any], call: _Call) -> None:

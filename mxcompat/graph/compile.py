@@ -72,6 +72,11 @@ class Runner:
         """Whether calls go through the compiler's output now."""
         return self._use_compiled and self._compiled is not None
 
+    @property
+    def is_eager(self) -> bool:
+        """Whether calls do not go through the compiler now."""
+        return not self._use_compiled or _must_stay_eager()
+
     def __call__(self, tensors: Sequence[torch.Tensor]) -> Any:
         if self._use_compiled and not _must_stay_eager():
             return self._call_compiled(tensors)
