@@ -39,7 +39,7 @@ def make_node(
             f"{op.label(node_name)}: expected at most {len(slots)} inputs ({', '.join(slots)}), got {len(inputs)}"
         )
     entries: list[Entry | None] = [*inputs, *[None] * (len(slots) - len(inputs))]
-    for key, entry in named.items():
+    for key, entry in named.items() if slots else ():  # Compat: an operator without inputs ignores those given by name
         if key not in slots:
             raise MXNetError(
                 f"{op.label(node_name)}: Keyword argument name {key} not found. Candidates: {', '.join(slots)}"

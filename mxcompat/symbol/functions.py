@@ -54,7 +54,8 @@ def hypot(left: Any, right: Any) -> Any:
 def _create(op_name: str, params: dict[str, Any], kwargs: dict[str, Any]) -> Symbol:
     name, attr = kwargs.pop("name", None), kwargs.pop("attr", None)
     kwargs.pop("ctx", None)
-    node = make_node(registry.get(op_name), op_name, [], {}, {**params, **kwargs}, name, attr)
+    named = {key: kwargs.pop(key)._single_entry() for key in list(kwargs) if isinstance(kwargs[key], Symbol)}
+    node = make_node(registry.get(op_name), op_name, [], named, {**params, **kwargs}, name, attr)
     return Symbol([(node, 0)])
 
 

@@ -26,10 +26,9 @@ def make_function(op: Operator, name: str, module: str) -> Callable:
             bool(name)
         inputs, named, params = faces.split_arguments(op, args, kwargs)
         named = {key: value for key, value in named.items() if value is not None}
-        if op.variadic is not None:
-            named = {key: params.pop(key) for key in list(params) if isinstance(params[key], Symbol)}
-            if op.counts_itself:
-                params.setdefault(op.variadic, len(inputs) + len(named))
+        named |= {key: params.pop(key) for key in list(params) if isinstance(params[key], Symbol)}
+        if op.variadic is not None and op.counts_itself:
+            params.setdefault(op.variadic, len(inputs) + len(named))
         for position, value in enumerate(inputs):
             if not (isinstance(value, Symbol) or value is None):
                 label = op.inputs[min(position, len(op.inputs) - 1)]

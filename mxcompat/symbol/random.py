@@ -25,8 +25,9 @@ __all__ += ["randint", "randn", "shuffle", "uniform"]
 
 def _make(op_name: str, inputs: list[Symbol], params: dict[str, Any], kwargs: dict[str, Any]) -> Symbol:
     name, attr = kwargs.pop("name", None), kwargs.pop("attr", None)
+    named = {key: kwargs.pop(key)._single_entry() for key in list(kwargs) if isinstance(kwargs[key], Symbol)}
     given = {key: value for key, value in {**params, **kwargs}.items() if value is not _Null and value is not None}
-    node = make_node(registry.get(op_name), op_name, [x._single_entry() for x in inputs], {}, given, name, attr)
+    node = make_node(registry.get(op_name), op_name, [x._single_entry() for x in inputs], named, given, name, attr)
     return Symbol([(node, i) for i in range(node.num_visible())])
 
 

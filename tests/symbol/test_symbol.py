@@ -317,3 +317,14 @@ def test_composition_in_place_and_the_operator_alone() -> None:
     assert net.get_backend_symbol("any") is net
     with pytest.raises(MXNetError, match="mx.np"):
         net.as_np_ndarray()
+
+
+def test_symbols_by_keyword_are_inputs() -> None:
+    x = mx.sym.Variable("x")
+    with pytest.raises(MXNetError, match="other not found. Candidates: data"):
+        mx.sym.relu(data=x, other=x)
+    with pytest.raises(MXNetError, match="data not found. Candidates: mu, sigma"):
+        mx.sym.random.normal(mx.sym.Variable("mu"), mx.sym.Variable("sigma"), data=x)
+    for drawn in (mx.sym.random.normal(0, 1, shape=(2, 3), data=x), mx.sym.random.randn(2, 3, data=x)):
+        assert drawn.list_arguments() == []  # as in the original, an operator without inputs ignores them
+    assert mx.sym.zeros(shape=(2,), data=x).list_arguments() == []
