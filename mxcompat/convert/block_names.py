@@ -43,7 +43,7 @@ def class_name(steps: Sequence[Step], inputs: Sequence[Source]) -> str:
 def word_of(cls: str) -> str:
     """What names of a class's instances begin with, where they have none of their own."""
     last = cls.split(".")[-1]
-    return "conv" if last.startswith("Conv") else last.lower()
+    return "conv" if last.startswith("Conv") else "step" if last.startswith("RecurrentStep") else last.lower()
 
 
 # -- names of layers --------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mxcompat.convert.block_names import arguments_of_layers, class_name, common_name, has_parts, split_names, word_of
-from mxcompat.convert.steps import Layer, Source, Step, Variable, legal, unique
+from mxcompat.convert.steps import Layer, Moved, Source, Step, Variable, current, legal, unique
 
 __all__ = ["Block", "find_blocks"]
 
@@ -80,21 +80,21 @@ class _Occurrence:
         return (*map(id, self.layers), *map(id, self.stored))
 
 
-def find_blocks(steps: list[Step], outside: Sequence[Source]) -> tuple[list[Step], list[Block]]:
-    """The steps with repeated runs replaced by calls of blocks, and the blocks, inner ones first.
+def find_blocks(steps: list[Step], outside: Sequence[Source]) -> tuple[list[Step], list[Block], Moved]:
+    """The steps with repeated runs replaced by calls of blocks, the blocks, inner ones first, and where values went.
 
     ``outside`` are the values that are read from elsewhere.
     """
     blocks: list[Block] = []
     names: set[str] = {"Net"}
+    moved: Moved = {}
     while True:
-        search = _Search(steps, outside)
-        group = search.best()
+        group = _Search(steps, [current(source, moved) for source in outside]).best()
         if group is None:
-            return steps, blocks
+            return steps, blocks, moved
         block, calls = _as_block(group, names)
         blocks.append(block)
-        steps, outside = _replaced(steps, outside, group, calls)
+        steps = _replaced(steps, group, calls, moved)
 
 
 class _Search:
@@ -285,6 +285,7 @@ def _as_block(group: list[_Occurrence], names: set[str]) -> tuple[Block, list[St
     instances = list({o.identity(): o for o in group}.values()) if has_identity else group
     cls = _unused_class(class_name(first.steps, first.inputs), names)
     own_names, instance_names, _ = split_names([[layer.name for layer in o.layers] for o in instances])
+    has_names = any(instance_names)
     instance_names = _instance_names(cls, instance_names, names)
     attributes = _attributes(first, own_names)
     parameters = arguments_of_layers([o.layers for o in instances], [o.steps for o in instances], own_names)
@@ -309,9 +310,11 @@ def _as_block(group: list[_Occurrence], names: set[str]) -> tuple[Block, list[St
         if key not in made:
             made[key] = _instance(cls, instance_names[place], occurrence, attributes, first, parameters.values(place))
             made[key].defaults = parameters.defaults
-        calls.append(_call(occurrence, made[key], instance_names[place], first, block.local_names))
+        name = instance_names[place] if has_names else block.local_names.get(id(block.outputs[0][0]), instance_names[place])
+        calls.append(_call(occurrence, made[key], name, first, block.local_names))
     uses = f"{len(group)} times" if len(group) > 2 else "twice"
-    where = f"; the shapes are those of {calls[0].name}" if any(step.shapes for step in first.steps) else ""
+    has_shapes = any(step.shapes for step in first.steps)
+    where = f"; the shapes are those of {instance_names[0]}" if has_shapes and len(instances) > 1 else ""
     block.doc = f"Used {uses}{where}."
     return block, calls
 
@@ -329,6 +332,8 @@ def _instance_names(cls: str, found: Sequence[str], taken: set[str]) -> list[str
     if any(found) and all(name.isidentifier() for name in found):
         return list(found)
     word = unique(word_of(cls), taken)
+    if len(found) == 1:
+        return [word]
     return [f"{word}_{name}" if any(found) else f"{word}{number}" for number, name in enumerate(found, 1)]
 
 
@@ -384,18 +389,11 @@ def _call(
     return step
 
 
-def _replaced(
-    steps: list[Step], outside: Sequence[Source], group: list[_Occurrence], calls: list[Step]
-) -> tuple[list[Step], list[Source]]:
-    """The steps with each occurrence replaced by its call, which others then read."""
-    moved: dict[tuple[int, int], Source] = {}
+def _replaced(steps: list[Step], group: list[_Occurrence], calls: list[Step], moved: Moved) -> list[Step]:
+    """The steps with each occurrence replaced by its call, which others then read; ``moved`` takes its values in."""
     for occurrence, call in zip(group, calls):
         for number, (place, index) in enumerate(occurrence.outputs):
             moved[id(occurrence.steps[place]), index] = (call, number)
-
-    def current(source: Source) -> Source:
-        return moved.get((id(source[0]), source[1]), source)
-
     at = {occurrence.start: (len(occurrence.steps), call) for occurrence, call in zip(group, calls)}
     result, place = [], 0
     while place < len(steps):
@@ -403,5 +401,5 @@ def _replaced(
         result.append(step)
         place += length
     for step in result:
-        step.inputs = [current(source) for source in step.inputs]
-    return result, [current(source) for source in outside]
+        step.inputs = [current(source, moved) for source in step.inputs]
+    return result

@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from mxcompat.convert.loops import Loop
 from mxcompat.convert.steps import Source, Step, Variable, legal, number_text, unique
 
 __all__ = ["Frame", "body_lines", "wrapped"]
@@ -20,6 +21,7 @@ WIDTH, NESTED_WIDTH, DEPTH = 108, 84, 4
 UNPACKED_WIDTH = 50
 #: layers that begin a line of their own
 _HEAVY = ("nn.Conv", "nn.Linear", "nn.LSTM", "nn.GRU", "nn.RNN")
+_PASSING = ("x", "y", "z")
 _SLOT = re.compile(r"\{(a?)(\d+)\}")
 
 
@@ -30,6 +32,8 @@ class Frame:
     ``arguments`` are the names of values that come from outside, ``owner`` is how it calls the module (self, model),
     ``attributes`` the names of layers and stored variables (by id), ``numbers`` texts for entries of steps (by id),
     ``names`` those of values (by id). ``returned`` is filled with the names that returned values have in the body.
+    In the body of a loop, ``forced`` are names that values must have, ``taken`` names that others have, and ``passing``
+    those that may stand for one value after the other.
     """
 
     owner: str
@@ -39,6 +43,9 @@ class Frame:
     names: Mapping[int, str] = field(default_factory=dict)
     shows_shapes: bool = True
     returned: dict[tuple[int, int], str] = field(default_factory=dict)
+    forced: dict[tuple[int, int], str] = field(default_factory=dict)
+    taken: set[str] = field(default_factory=set)
+    passing: set[str] | None = None
 
 
 @dataclass
@@ -59,13 +66,15 @@ def body_lines(steps: Sequence[Step], returns: Sequence[Source], frame: Frame, r
 
     ``returned`` is filled with the returned values; without any, nothing is returned.
     """
+    return _writer(steps, returns, frame).text(returned)
+
+
+def _writer(steps: Sequence[Step], returns: Sequence[Source], frame: Frame) -> _Writer:
     aliases = _aliases(steps)
     steps = [step for step in steps if (id(step), 0) not in aliases]
     returns = [_resolved(source, aliases) for source in returns]
     inputs = {id(step): [_resolved(source, aliases) for source in step.inputs] for step in steps}
-    lines = _grouped(steps, inputs, returns)
-    writer = _Writer(frame, inputs, lines, returns)
-    return writer.text(returned)
+    return _Writer(frame, inputs, _grouped(steps, inputs, returns), returns)
 
 
 def _aliases(steps: Sequence[Step]) -> dict[tuple[int, int], Source]:
@@ -96,6 +105,8 @@ def _grouped(steps: Sequence[Step], inputs: dict[int, list[Source]], returns: Se
 def _nests(previous: _Line, step: Step, inputs: list[Source], reads: Counter) -> bool:
     inner = previous.step
     places = [i for i, (p, _) in enumerate(inputs) if p is inner]
+    if isinstance(inner, Loop):
+        return False
     if inner.count != 1 or len(places) != 1 or reads[id(inner), 0] != 1 or len(previous.inside) >= DEPTH - 1:
         return False
     if _is_heavy(step) and any(part.layer is not None for part in (inner, *previous.inside)):
@@ -117,9 +128,14 @@ def _expected_length(text: str) -> int:
 class _Writer:
     def __init__(self, frame: Frame, inputs: dict[int, list[Source]], lines: list[_Line], returns: Sequence[Source]):
         self.frame, self.inputs, self.lines, self.returns = frame, inputs, lines, returns
-        self.taken = set(frame.arguments.values())
+        self.taken = set(frame.arguments.values()) | frame.taken
         self.names: dict[tuple[int, int], str] = dict(frame.arguments)
         self.last_read = self._last_reads()
+        self.forced = dict(frame.forced)
+        self.tuples: dict[int, str] = {}
+        loops = [line.step for line in lines if isinstance(line.step, Loop)]
+        self.iterated = {id(pieces) for loop in loops for _, pieces in loop.elements}
+        self.carried = {id(loop): [self._carried_name(*entry) for entry in loop.carried] for loop in loops}
 
     def _last_reads(self) -> dict[tuple[int, int], list[int]]:
         """value -> the lines that read it; the return statement counts as one more line."""
@@ -135,17 +151,20 @@ class _Writer:
     def text(self, returned: str) -> list[str]:
         written = []
         for number, line in enumerate(self.lines):
+            if isinstance(line.step, Loop):
+                written += self._loop(line.step)
+                continue
             self.stem = self._stem(line)
             expression = self._expression(line.step, {id(step) for step in line.inside})
             is_last = number == len(self.lines) - 1
             shape = self._shape(line.step)
-            if is_last and line.step.count == 1 and self._is_returned_alone(line.step):
+            if is_last and returned and line.step.count == 1 and self._is_returned_alone(line.step):
                 written += wrapped(returned.format(expression), shape)
                 return written
             target = self._target(line.step, number)
             written += wrapped(f"{target} = {expression}", shape)
         values = ", ".join(self._value(source) for source in self.returns)
-        if values:
+        if values and returned:
             written += wrapped(returned.format(values), "")
         return written
 
@@ -176,8 +195,8 @@ class _Writer:
         if step.count == 1:
             return self._named(step, 0, number)
         stem = self.stem
-        if not step.pattern and step.count * (len(stem) + 4) > UNPACKED_WIDTH:
-            name = unique(stem, self.taken)
+        if id(step) in self.iterated or (not step.pattern and step.count * (len(stem) + 4) > UNPACKED_WIDTH):
+            name = self.tuples[id(step)] = unique(stem, self.taken)
             self.names.update(((id(step), index), f"{name}[{index}]") for index in range(step.count))
             return name
         names = [self._named(step, index, number) for index in range(step.count)]
@@ -186,13 +205,13 @@ class _Writer:
     def _named(self, step: Step, index: int, number: int) -> str:
         value = (id(step), index)
         reads = self.last_read.get(value, [])
-        if not reads:
-            self.names[value] = "_"
-            return "_"
-        if step.count == 1 and set(reads) == {number + 1} and number + 1 < len(self.lines):
+        if value in self.forced or not reads:
+            self.names[value] = self.forced.get(value, "_")
+            return self.names[value]
+        if self._passes_on(step, reads, number):
             busy = {self.names[v] for v, places in self.last_read.items() if v in self.names and max(places) > number}
             busy |= set(self._kept_arguments(number))
-            for name in ("x", "y", "z"):
+            for name in _PASSING:
                 if name not in busy and (name not in self.taken or name in self._generic):
                     self._generic.add(name)
                     self.names[value] = name
@@ -201,11 +220,17 @@ class _Writer:
         self.names[value] = self.frame.returned[value] = unique(stem, self.taken)
         return self.names[value]
 
+    def _passes_on(self, step: Step, reads: list[int], number: int) -> bool:
+        """Whether the next line alone reads the value."""
+        is_next = step.count == 1 and set(reads) == {number + 1} and number + 1 < len(self.lines)
+        return is_next and not isinstance(self.lines[number + 1].step, Loop)
+
     @property
     def _generic(self) -> set[str]:
         """Names that stand for one value after the other; the arguments may be among them."""
         if not hasattr(self, "_generic_names"):
-            self._generic_names = {name for name in self.frame.arguments.values() if name in ("x", "y", "z")}
+            names = self.frame.arguments.values() if self.frame.passing is None else self.frame.passing
+            self._generic_names = {name for name in names if name in _PASSING}
         return self._generic_names
 
     def _kept_arguments(self, number: int) -> list[str]:
@@ -213,6 +238,52 @@ class _Writer:
         later = [step for line in self.lines[number + 1 :] for step in (line.step, *line.inside)]
         first = next(iter(self.frame.arguments.values()), "")
         return [first] if any("{like}" in step.text for step in later) else []
+
+    # -- loops --------------------------------------------------------------------------------------------------
+
+    def _carried_name(self, variable: Variable, first: Source, value: Source) -> str:
+        """What a value that goes from one iteration to the next is called; the first one, where it can, too."""
+        step, index = value
+        assert isinstance(step, Step)
+        stem = self._stem(_Line(step, []))
+        name = unique(stem if step.count == 1 else f"{stem}_{(step.output_names or range(step.count))[index]}", self.taken)
+        producer = first[0]
+        if isinstance(producer, Step) and producer.count == 1 and not isinstance(producer, Loop):
+            if len(self.last_read[id(producer), 0]) == 1:
+                self.forced[id(producer), 0] = name
+        return name
+
+    def _loop(self, loop: Loop) -> list[str]:
+        """The lines of a loop: what it starts with, its head, its body."""
+        lines, inside, forced = [], {}, {}
+        for (variable, first, (step, index)), name in zip(loop.carried, self.carried[id(loop)]):
+            inside[id(variable), 0] = forced[id(step), index] = name
+            if self._value(first) != name:
+                lines.append(f"{name} = {self._value(first)}")
+        pieces = [self.tuples.get(id(step)) or self._tuple_text(step) for _, step in loop.elements]
+        pieces = [f"reversed({text})" for text in pieces] if loop.is_reversed else pieces
+        free = [name for name in _PASSING if name not in self.taken or name in self._generic]
+        for (variable, _), name in zip(loop.elements, [*free, *(f"piece_{n}" for n in range(len(pieces)))]):
+            inside[id(variable), 0] = name
+        heads = [inside[id(variable), 0] for variable, _ in loop.elements] or ["_"]
+        lists = [unique("outputs", self.taken) for _ in loop.collected]
+        lines += [f"{name} = []" for name in lists]
+        source = pieces[0] if len(pieces) == 1 else f"zip({', '.join(pieces)})" if pieces else f"range({loop.iterations})"
+        lines.append(f"for {', '.join(heads)} in {source}:")
+        frame = replace(
+            self.frame, arguments={**self.names, **inside}, forced=forced, taken=self.taken, passing=set(heads), returned={}
+        )
+        results = [*(value for _, _, value in loop.carried), *loop.finals, *loop.collected]
+        body = _writer(loop.body, results, frame)
+        written = body.text("")
+        written += [f"{name}.append({body._value(value)})" for name, value in zip(lists, loop.collected)]
+        self.taken |= body.taken
+        for number, name in enumerate([*(body._value(value) for value in loop.finals), *lists]):
+            self.names[id(loop), number] = self.frame.returned[id(loop), number] = name
+        return lines + [f"    {line}" for line in written]
+
+    def _tuple_text(self, step: Step) -> str:
+        return f"({', '.join(self._value((step, index)) for index in range(step.count))})"
 
     # -- expressions --------------------------------------------------------------------------------------------
 

@@ -77,9 +77,8 @@ def _softmax_loss(call: Call, scores: str, flat: bool) -> None:
         if params.normalization == "batch":
             text += " / len({1})" if params.multi_output or len(label) == 1 else " / {a1}.numel()"
     if not params.use_ignore and ignore < 0:
-        call.translator.notes.append(
-            f"{call.name}: a label that names no class is an error here; the symbol let it lower the score of every class."
-        )
+        note = "a label that names no class is an error here; the symbol let it lower the score of every class."
+        call.translator.notes.setdefault(note, []).append(call.name)
     _loss(call, text, call.inputs, scale, **numbers)
 
 

@@ -89,6 +89,16 @@ class Step:
 
 Source = tuple[Step | Variable, int]
 
+#: value (by id) -> what computes it instead of the step that did
+Moved = dict[tuple[int, int], Source]
+
+
+def current(source: Source, moved: Moved) -> Source:
+    """Where a value is found now."""
+    while (id(source[0]), source[1]) in moved:
+        source = moved[id(source[0]), source[1]]
+    return source
+
 
 @dataclass(eq=False)
 class Program:

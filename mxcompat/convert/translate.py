@@ -90,7 +90,7 @@ class Translator:
         self.losses: list[Step] = []
         self.helpers: dict[str, str] = {}
         self.imports: set[str] = set()
-        self.notes: list[str] = []
+        self.notes: dict[str, list[str]] = {}
         self.lifted_names: dict[tuple[str, str], str] = {}
         self.layers: dict[tuple, Layer] = {}
         self.users: dict[int, list[tuple[Node, int]]] = {}
@@ -138,7 +138,7 @@ class Translator:
             self.losses,
             self.helpers,
             self.imports,
-            self.notes,
+            [f"{', '.join(names)}: {text}" for text, names in self.notes.items()],
         )
 
     def _creation_first(self) -> list[Step]:

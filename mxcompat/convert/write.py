@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from mxcompat.convert.blocks import Block, find_blocks
 from mxcompat.convert.body import Frame, body_lines, wrapped
 from mxcompat.convert.checkpoint import Checkpoint
+from mxcompat.convert.loops import Loop, roll
 from mxcompat.convert.naming import loading_text
-from mxcompat.convert.steps import Layer, Program, Source, Step, Variable, legal, number_text, unique
+from mxcompat.convert.steps import Layer, Program, Source, Step, Variable, current, legal, number_text, unique
 
 __all__ = ["source_text"]
 
@@ -38,7 +39,12 @@ def source_text(program: Program, checkpoint: Checkpoint, weights_file: str) -> 
     """The whole file."""
     parts = _divided(program)
     outside = [*program.heads] if not program.losses else parts.boundary
-    trunk, blocks = find_blocks(parts.trunk, outside)
+    trunk, blocks, moved = find_blocks(parts.trunk, outside)
+    trunk = roll(trunk, outside, moved)
+    for step in (*parts.outputs, *parts.loss, *program.losses):
+        step.inputs = [current(source, moved) for source in step.inputs]
+    parts.boundary = [current(source, moved) for source in parts.boundary]
+    program.heads = [current(source, moved) for source in program.heads]
     module = _Module(program, checkpoint, parts, trunk, blocks)
     sections = [
         *program.helpers.values(),
@@ -74,7 +80,8 @@ def _prose(text: str) -> list[str]:
 
 
 def _layers(steps: Iterable[Step]) -> list[Layer]:
-    return list({id(step.layer): step.layer for step in steps if step.layer is not None}.values())
+    flat = [part for step in steps for part in (step.body if isinstance(step, Loop) else [step])]
+    return list({id(step.layer): step.layer for step in flat if step.layer is not None}.values())
 
 
 # -- what goes where --------------------------------------------------------------------------------------------------

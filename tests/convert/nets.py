@@ -211,6 +211,24 @@ def unrolled_lstm() -> Any:
     return sym.SoftmaxOutput(scores, sym.Reshape(sym.Variable("softmax_label"), shape=(-1,)), name="softmax")
 
 
+def handmade_gru() -> Any:
+    """Steps written out, with a state that is an input, dropout between the layers and outputs one after the other."""
+    words = sym.Embedding(sym.Variable("data"), input_dim=9, output_dim=6, name="embed")
+    pieces = sym.SliceChannel(words, num_outputs=5, squeeze_axis=True, name="words")
+    weights = {name: sym.Variable(name) for name in ("gate_weight", "gate_bias", "new_weight", "new_bias")}
+    state, outputs = sym.Variable("init_h"), []
+    for step in range(5):
+        both = sym.Concat(pieces[step], state, name=f"t{step}_both")
+        gate = sym.FullyConnected(both, weights["gate_weight"], weights["gate_bias"], num_hidden=4, name=f"t{step}_gate")
+        new = sym.FullyConnected(both, weights["new_weight"], weights["new_bias"], num_hidden=4, name=f"t{step}_new")
+        gate = sym.Activation(gate, act_type="sigmoid")
+        state = sym.broadcast_add((1 - gate) * state, gate * sym.Activation(new, act_type="tanh"), name=f"t{step}_h")
+        outputs.append(sym.Dropout(state, p=0.0))
+    scores = sym.FullyConnected(sym.Concat(*outputs, dim=0), num_hidden=9, name="pred")
+    label = sym.Reshape(sym.transpose(sym.Variable("softmax_label")), shape=(-1,))
+    return sym.Group([sym.SoftmaxOutput(scores, label, name="softmax"), sym.BlockGrad(state, name="last_h")])
+
+
 def fused_lstm() -> Any:
     embedded = sym.Embedding(sym.Variable("data"), input_dim=9, output_dim=6, name="embed")
     cell = mx.rnn.FusedRNNCell(5, num_layers=2, mode="lstm", bidirectional=True, prefix="lstm_")
@@ -227,6 +245,16 @@ def several_outputs() -> Any:
     values = sym.LinearRegressionOutput(values, name="regression", grad_scale=2.0)
     chance = sym.LogisticRegressionOutput(sym.FullyConnected(trunk, num_hidden=1, name="chance"), name="logistic")
     return sym.Group([classes, values, chance, sym.BlockGrad(trunk, name="feature")])
+
+
+def several_heads() -> Any:
+    """The heads have the same layers: each is an instance of a class, whose value is an output."""
+    data, outputs = sym.Variable("data"), []
+    for name, size in (("age", 3), ("mood", 5), ("place", 4)):
+        net = relu(sym.FullyConnected(data, num_hidden=8, name=f"{name}_fc1"))
+        net = relu(sym.FullyConnected(net, num_hidden=6, name=f"{name}_fc2"))
+        outputs.append(sym.SoftmaxOutput(sym.FullyConnected(net, num_hidden=size, name=f"{name}_fc3"), name=name))
+    return sym.Group(outputs)
 
 
 def custom_loss() -> Any:
@@ -256,6 +284,8 @@ NETS = {
         several_outputs, {"data": (4, 7)},
         {"softmax_label": (4,), "regression_label": (4, 2), "logistic_label": (4, 1)}, 3,
     ),
+    "handmade_gru": Net(handmade_gru, {"data": (3, 5), "init_h": (3, 4)}, {"softmax_label": (3, 5)}, 9),
+    "several_heads": Net(several_heads, {"data": (4, 7)}, {"age_label": (4,), "mood_label": (4,), "place_label": (4,)}, 3),
     "custom_loss": Net(custom_loss, {"data": (4, 7)}, {"label": (4, 3)}, label_inputs=("label",)),
 }  # fmt: skip
 
@@ -288,11 +318,12 @@ def batches(net: Net, count: int, seed: int = 0) -> list[dict[str, np.ndarray]]:
     for _ in range(count):
         batch = {}
         for name, shape in {**net.shapes, **net.labels}.items():
+            is_class = name == "softmax_label" or (name.endswith("_label") and len(shape) == 1)
             if len(shape) == 3 and shape[-1] == 5:  # boxes: class and corners
                 low = generator.uniform(0, 0.5, (*shape[:2], 2))
                 kinds = generator.randint(0, 2, (*shape[:2], 1))
                 batch[name] = np.concatenate((kinds, low, low + generator.uniform(0.2, 0.5, low.shape)), -1)
-            elif name == "softmax_label" or (net.classes == 9 and name == "data"):
+            elif is_class or (net.classes == 9 and name == "data"):
                 batch[name] = generator.randint(0, net.classes, shape)
             elif name == "logistic_label":
                 batch[name] = generator.randint(0, 2, shape)

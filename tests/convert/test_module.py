@@ -144,6 +144,50 @@ def test_repeats_become_classes(converted: Any) -> None:
     assert "class Branches" in converted("inception_bn").read_text()
 
 
+def test_unrolled_steps_become_loops(converted: Any) -> None:
+    """Whatever the number of steps: the loop goes over all pieces of the input."""
+    text = converted("unrolled_lstm").read_text()
+    assert "        for x in embed:\n" in text and "            outputs.append(lstm_l1_out)\n" in text
+    assert text.count("self.lstm_l0(") == 1
+    module = imported(converted("unrolled_lstm"))
+    model = module.load(module.Net()).eval()
+    data = torch.arange(27).reshape(3, 9) % 9
+    assert model(data).shape == (27, 9)
+    assert torch.allclose(model(data)[:6], model(data[:, :6])[:6])
+    assert "            h = self.step(x, h)  # (3, 4)\n" in converted("handmade_gru").read_text()
+
+
+def _stacked() -> Any:
+    stack = mx.rnn.SequentialRNNCell()
+    stack.add(mx.rnn.GRUCell(4, prefix="gru_l0_"))
+    stack.add(mx.rnn.DropoutCell(0.3, prefix="drop_"))
+    stack.add(mx.rnn.ResidualCell(mx.rnn.RNNCell(4, activation="relu", prefix="rnn_l1_")))
+    return stack
+
+
+def _both_ways() -> Any:
+    return mx.rnn.BidirectionalCell(mx.rnn.LSTMCell(3, prefix="l_"), mx.rnn.GRUCell(4, prefix="r_"))
+
+
+@pytest.mark.parametrize("merge", [True, False], ids=["merged", "apart"])
+@pytest.mark.parametrize("length", [2, 3, 7])
+@pytest.mark.parametrize("cell", [_stacked, _both_ways, lambda: mx.rnn.LSTMCell(4), lambda: mx.rnn.RNNCell(4)])
+def test_unrolled_cells(cell: Any, length: int, merge: bool, tmp_path: Path) -> None:
+    """Converting compares the outputs."""
+    outputs, states = cell().unroll(length, mx.sym.Variable("data"), merge_outputs=merge, layout="NTC")
+    states = [state for entry in states for state in (entry if isinstance(entry, list) else [entry])]
+    symbol = mx.sym.Group([*(outputs if isinstance(outputs, list) else [outputs]), *states])
+    arguments, _, _ = symbol.infer_shape(data=(2, length, 3))
+    generator = np.random.RandomState(0)
+    arrays = {
+        name: mx.nd.array(generator.uniform(-1, 1, shape))
+        for name, shape in zip(symbol.list_arguments(), arguments)
+        if name != "data"
+    }
+    network = checkpoint.make(symbol, arrays, {"data": (2, length, 3)}, "net")
+    assert exports.convert(network, "module", str(tmp_path / "net")).differences[0].agrees
+
+
 def _resnet50() -> Any:
     sym = mx.sym
 
