@@ -37,13 +37,20 @@ class _Mode:
     def __init__(self, lowered: Lowered, runner: policy.Runner):
         self.lowered, self.runner = lowered, runner
         self.joint: Joint | None = None
-        self._calls = 0
+        self.backwards = 0
+        self._attempts = 3 if lowered.traceable else 0  # a forward may go without its backward
 
     def recorder(self, inputs: Sequence[torch.Tensor]) -> Recorder | None:
         """What records a training call that begins now, if it is to be recorded."""
-        self._calls += 1
-        is_due = self._calls == RECORDED_CALL and self.runner.is_eager and self.lowered.traceable
-        return Recorder(inputs) if is_due else None
+        if self._attempts == 0 or self.backwards < RECORDED_CALL - 1 or not self.runner.is_eager:
+            return None
+        self._attempts -= 1
+        return Recorder(inputs)
+
+    def finish(self, recorder: Recorder, call: _Call, gradients: Sequence[torch.Tensor | None]) -> None:
+        """Both parts of the call are recorded."""
+        self._attempts = 0
+        self.joint = Joint.of(recorder, call.outputs or (), call.statistics, gradients)
 
 
 class _Call:
@@ -342,7 +349,8 @@ class Executor:
                 seed = _Seed.apply(heads, *outputs)
             gradients = torch.autograd.grad(seed, call.leaves, retain_graph=True, allow_unused=True)
         if recorder is not None:
-            mode.joint = Joint.of(recorder, call.outputs or (), call.statistics, gradients)
+            mode.finish(recorder, call, gradients)
+        mode.backwards += 1
         return gradients
 
     def _head_gradients(self, out_grads: Any, call: _Call) -> list[torch.Tensor]:

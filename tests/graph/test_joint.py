@@ -77,7 +77,7 @@ def test_the_numbers_are_those_of_autograd(name, backwards, grad_req, monkeypatc
     ex = bound(name, grad_req)
     found = steps(ex, name, backwards=backwards)
     assert is_recorded(ex)
-    monkeypatch.setattr(executors, "RECORDED_CALL", 0)
+    monkeypatch.setattr(executors, "RECORDED_CALL", 100)
     plain = bound(name, grad_req)
     expected = steps(plain, name, backwards=backwards)
     assert not is_recorded(plain)
@@ -97,8 +97,17 @@ def test_weights_written_between_forward_and_backward_count_as_with_autograd(mon
 
     ex, found = gradient()
     assert is_recorded(ex)
-    monkeypatch.setattr(executors, "RECORDED_CALL", 0)
+    monkeypatch.setattr(executors, "RECORDED_CALL", 100)
     assert np.array_equal(found, gradient()[1])
+
+
+def test_forwards_without_backward_are_not_what_is_recorded():
+    ex = bound("everything")
+    for _ in range(8):
+        ex.forward(is_train=True)
+    assert not is_recorded(ex)
+    steps(ex, "everything")
+    assert is_recorded(ex)
 
 
 def test_backward_after_an_inference_forward():
