@@ -8,7 +8,7 @@ from mxcompat.base import DamagedFile
 
 __all__ = ["check_size", "claimed_size"]
 
-_ALWAYS_FINE = 1 << 24  # pixels
+_ALWAYS_FINE = 1 << 20  # pixels
 #: Pixels that a byte can stand for: deflate makes at most 1032 bytes of one, with 8 pixels of one bit each; a block of a
 #: JPEG image takes a bit at least and stands for 64 pixels, or 16 times as many in the coarsest channel.
 _PIXELS_OF_A_BYTE = 8256

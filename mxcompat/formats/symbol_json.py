@@ -240,6 +240,7 @@ def _kind(content: Any) -> str:
 InputNames = Callable[[str, dict[str, str]], "Sequence[str] | None"]
 #: attributes that an operator gives to the variable feeding the input of this number (``__init__``)
 VariableAttrs = Callable[[str, dict[str, str], int], dict[str, str]]
+NamesOf = Callable[[NodeData], "Sequence[str] | None"]
 
 
 def upgrade(graph: GraphData, input_names: InputNames, variable_attrs: VariableAttrs) -> GraphData:
@@ -250,14 +251,21 @@ def upgrade(graph: GraphData, input_names: InputNames, variable_attrs: VariableA
     get what their operator says of their initial value. Below 0.9.5: ``axis`` = -1 of argmax and argmin goes.
     A file of the current or a later version is taken as it is (Compat: bare keys in it stay bare).
     """
+
+    def ask(node: NodeData, callback: Callable, *more: Any) -> Any:
+        try:
+            return callback(node.op, node.attrs, *more)
+        except MXNetError as error:
+            raise MXNetError(f"{graph.source}: node {node.name!r}: {error}") from None
+
     nodes = [replace(node, attrs=dict(node.attrs), inputs=list(node.inputs)) for node in graph.nodes]
     result = replace(graph, nodes=nodes, version=max(graph.version, CURRENT_VERSION))
     if graph.version < CURRENT_VERSION:
-        _rename_hidden_keys(nodes, input_names)
+        _rename_hidden_keys(nodes, lambda node: ask(node, input_names))
     if graph.version < 900:
-        result = _add_missing_inputs(result, input_names)
+        result = _add_missing_inputs(result, lambda node: ask(node, input_names))
     if graph.version < 904:
-        _set_variable_attrs(result.nodes, variable_attrs)
+        _set_variable_attrs(result.nodes, lambda node, place: ask(node, variable_attrs, place))
     if graph.version < 905:
         for node in result.nodes:
             if node.op in ("argmax", "argmin") and node.attrs.get("axis") == "-1":
@@ -265,13 +273,13 @@ def upgrade(graph: GraphData, input_names: InputNames, variable_attrs: VariableA
     return result
 
 
-def _rename_hidden_keys(nodes: list[NodeData], input_names: InputNames) -> None:
+def _rename_hidden_keys(nodes: list[NodeData], names_of: NamesOf) -> None:
     for node in nodes:
         hidden = {key: value for key, value in node.attrs.items() if _hidden_key(key)}
         for key in hidden:
             del node.attrs[key]
         for key, value in hidden.items():
-            owner, bare = _hidden_key_owner(nodes, node, key, input_names)
+            owner, bare = _hidden_key_owner(nodes, node, key, names_of)
             if owner is None:
                 node.attrs[key] = value
             else:
@@ -284,14 +292,14 @@ def _hidden_key(key: str) -> str | None:
 
 
 def _hidden_key_owner(
-    nodes: list[NodeData], node: NodeData, key: str, input_names: InputNames
+    nodes: list[NodeData], node: NodeData, key: str, names_of: NamesOf
 ) -> tuple[NodeData | None, str]:
     """The node a bare key belongs to: the node itself, or the variable of the input that the key names."""
     bare = _hidden_key(key) or ""
     if key == bare:
         return node, bare
     prefix = key[: -len(bare) - 1]
-    names = None if node.is_variable or not prefix else input_names(node.op, node.attrs)
+    names = None if node.is_variable or not prefix else names_of(node)
     if names is None or prefix not in names:
         return None, bare
     place = list(names).index(prefix)
@@ -299,14 +307,14 @@ def _hidden_key_owner(
     return (variable if variable is not None and variable.is_variable else None), bare
 
 
-def _add_missing_inputs(graph: GraphData, input_names: InputNames) -> GraphData:
+def _add_missing_inputs(graph: GraphData, names_of: NamesOf) -> GraphData:
     """Gives every operator the inputs it lacks, as variables directly before it that repeat its attributes."""
     nodes: list[NodeData] = []
     moved: list[int] = []
     for node in graph.nodes:
         node.inputs = [(moved[source], output, version) for source, output, version in node.inputs]
         node.control_deps = [moved[source] for source in node.control_deps]
-        names = None if node.is_variable else input_names(node.op, node.attrs)
+        names = None if node.is_variable else names_of(node)
         for name in (names or ())[len(node.inputs) :]:
             variable = NodeData("null", f"{node.name}_{name}" if node.name else name, dict(node.attrs))
             node.inputs.append((len(nodes), 0, 0))
@@ -318,11 +326,11 @@ def _add_missing_inputs(graph: GraphData, input_names: InputNames) -> GraphData:
     return replace(graph, nodes=nodes, heads=heads, node_outputs=node_outputs)
 
 
-def _set_variable_attrs(nodes: list[NodeData], variable_attrs: VariableAttrs) -> None:
+def _set_variable_attrs(nodes: list[NodeData], attrs_of: Callable[[NodeData, int], dict[str, str]]) -> None:
     for node in nodes:
         for place, (source, _, _) in enumerate(node.inputs):
             if nodes[source].is_variable:
-                nodes[source].attrs = {**variable_attrs(node.op, node.attrs, place), **nodes[source].attrs}
+                nodes[source].attrs = {**attrs_of(node, place), **nodes[source].attrs}
 
 
 def render(

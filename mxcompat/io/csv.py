@@ -45,6 +45,7 @@ def strtof(text: bytes) -> tuple[np.float32, int]:
     return (-value if sign == b"-" else value), end
 
 
+@np.errstate(over="ignore", under="ignore", invalid="ignore")
 def _scaled(value: np.float32, exponent: int, down: bool) -> np.float32:
     exponent = min(exponent, 38)
     limit = np.float32(1.175494351 if down else 3.402823466)
@@ -57,12 +58,17 @@ def _scaled(value: np.float32, exponent: int, down: bool) -> np.float32:
 
 
 def plain_numbers(fields: list[bytes]) -> np.ndarray:
-    """What ``strtof`` makes of decimal numbers without exponents; ``ValueError`` for what is no number."""
+    """What ``strtof`` makes of numbers without exponents; ``ValueError`` for what is no number."""
     exact = np.array([float(field) for field in fields])
     size = np.abs(exact)
+    odd = np.flatnonzero(~(size < 2.0**63))  # whole parts that wrap around, infinite, no number
+    size[odd] = 0
     whole = np.floor(size)
     values = whole.astype(np.float32) + (size - whole).astype(np.float32)
-    return np.copysign(values, exact.astype(np.float32))
+    values = np.copysign(values, exact).astype(np.float32)
+    for place in odd:
+        values[place] = strtof(fields[place])[0]
+    return values
 
 
 def _strtoll(text: bytes) -> tuple[int, int]:

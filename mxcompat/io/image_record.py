@@ -56,7 +56,8 @@ class ImageLabels:
             raise MXNetError(
                 f"{self.path}: line {number}: Bad ImageList format, expected a number and {width or 'some'} labels"
             ) from None
-        self.labels[key] = np.array(labels, np.float32)
+        with np.errstate(over="ignore"):
+            self.labels[key] = np.array(labels, np.float32)
 
     def find(self, number: int) -> np.ndarray:
         """The labels of an image."""

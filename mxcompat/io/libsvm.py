@@ -112,7 +112,7 @@ class LibSVMRows:
                 continue
             try:
                 labels.append(fields[0].partition(b":")[0])
-                float(labels[-1])
+                _check_number(labels[-1])
                 for field in fields[1:]:
                     if not field.startswith(b"qid:"):
                         self._add(field, indices, values)
@@ -124,14 +124,21 @@ class LibSVMRows:
     def _add(self, field: bytes, indices: list[int], values: list[bytes]) -> None:
         """One pair; a value that is left out is 1."""
         index, _, value = field.partition(b":")
+        _check_number(index)
         place = int(index)
         if not 0 <= place < self.width:
             raise ValueError(
                 f"index {place} is not below {self.width}, the size that {self.parameter} should have (the first index is 0)"
             )
-        float(value or b"1")
+        _check_number(value or b"1")
         indices.append(place)
         values.append(value or b"1")
+
+
+def _check_number(field: bytes) -> None:
+    float(field)
+    if b"_" in field:  # which Python allows
+        raise ValueError(f"could not convert string to float: {field!r}")
 
 
 def _float32(fields: list[bytes]) -> np.ndarray:

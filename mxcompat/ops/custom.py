@@ -5,6 +5,7 @@ classes, installs the factory of their properties.
 """
 
 import functools
+import importlib
 import operator
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
@@ -65,7 +66,8 @@ class _NodeParams(Params):
     property: Property
 
 
-_make_property: Callable[[str, dict[str, Any]], Property]
+_OPERATOR_LAYER = "mxcompat.operator"
+_make_property: Callable[[str, dict[str, Any]], Property] | None = None
 
 
 def install_properties(factory: Callable[[str, dict[str, Any]], Property]) -> None:
@@ -75,6 +77,9 @@ def install_properties(factory: Callable[[str, dict[str, Any]], Property]) -> No
 
 
 def _prepare(name: str, params: Params) -> Params:
+    if _make_property is None:
+        importlib.import_module(_OPERATOR_LAYER)  # it installs itself
+    assert _make_property is not None
     prepared = _NodeParams(params)
     prepared.property = _make_property(name, dict(params))
     return prepared

@@ -106,7 +106,10 @@ def _build(graph: symbol_json.GraphData) -> list[Entry]:
         node = Node(op, data.name, attrs, inputs, versions, subgraphs=subgraphs)
         _check(node, graph.source)
         nodes.append(node)
-    return [(nodes[source], index) for source, index, *_ in graph.heads]
+    heads = [(nodes[source], index) for source, index, *_ in graph.heads]
+    for node, index in heads:
+        _check_output(node, index, f"{graph.source}: a head")
+    return heads
 
 
 def _current_shape(attrs: dict[str, str]) -> dict[str, str]:
@@ -119,15 +122,17 @@ def _current_shape(attrs: dict[str, str]) -> dict[str, str]:
 
 def _check(node: Node, source: str) -> None:
     for child, index in node.inputs:
-        if index >= child.num_outputs():
-            raise MXNetError(
-                f"{source}: node {node.name} reads output {index} of {child.name}, which has {child.num_outputs()}"
-            )
+        _check_output(child, index, f"{source}: node {node.name}")
     if node.op is not None:
         try:
             node.params  # noqa: B018  (parsing validates)
         except MXNetError as error:
             raise MXNetError(f"{source}: {error}") from None
+
+
+def _check_output(node: Node, index: int, reader: str) -> None:
+    if index >= node.num_outputs():
+        raise MXNetError(f"{reader} reads output {index} of {node.name}, which has {node.num_outputs()}")
 
 
 def without_amp_cast(heads: Sequence[Entry]) -> list[Entry]:

@@ -41,7 +41,7 @@ class Reader:
             self._process.stdin.flush()  # type: ignore[union-attr]
             answer = self._answer(self.limit)
         except TimeoutError:
-            return "hang", self._stop()
+            return "hang", self._stop(patience=0)
         except (EOFError, BrokenPipeError):
             return "crash", self._stop()
         return tuple(answer)
@@ -79,14 +79,14 @@ class Reader:
             line += part
         return json.loads(line)
 
-    def _stop(self) -> str:
+    def _stop(self, patience: float = 5) -> str:
         """End the process; how it ended, and what it said last."""
         if self._process is None:
             return ""
         process, self._process = self._process, None
         process.stdin.close()  # type: ignore[union-attr]
         try:
-            code = process.wait(5)
+            code = process.wait(patience)
         except subprocess.TimeoutExpired:
             process.kill()
             code = process.wait()
