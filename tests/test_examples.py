@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -94,6 +95,33 @@ def test_the_custom_operator_tutorial() -> None:
     accuracies = re.findall(r"^(built in|in Python): accuracy (\d\.\d{4})$", text, re.MULTILINE)
     assert [name for name, _ in accuracies] == ["built in", "in Python"]
     assert accuracies[0][1] == accuracies[1][1] and float(accuracies[0][1]) > 0.98
+
+
+def python(*args: str, cwd: Path) -> str:
+    """What a command without the alias prints."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, *args], capture_output=True, text=True, cwd=cwd, env=environment)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_converted_checkpoint(tmp_path: Path) -> None:
+    """The module of the folder is what the command writes; its training goes on, and back to a checkpoint."""
+    pytest.importorskip("safetensors")
+    folder = ROOT / "migration_examples/convert"
+    shutil.copy(folder / "continue_training.py", tmp_path)
+    prefix, data = str(folder / "lenet"), str(ROOT / "migration_examples/digits/digits.npz")
+    command = ("-m", "mxcompat", "convert")
+    text = python(*command, prefix, "2", "--to", "module", "--shape", "data=1,1,8,8", "-o", "lenet.py", cwd=tmp_path)
+    assert text.endswith("wrote lenet.py\nwrote lenet.safetensors\n")
+    assert (tmp_path / "lenet.py").read_text() == (folder / "lenet.py").read_text()
+    text = python("continue_training.py", "--data", data, "--epochs", "2", "--out", "tuned.safetensors", cwd=tmp_path)
+    first, *_, last, saved = text.splitlines()
+    assert first == "as converted: validation accuracy 0.9575" and saved == "saved tuned.safetensors"
+    assert float(last.split()[-1]) > 0.965
+    python(*command, "tuned.safetensors", "4", "--to", "params", "-o", "tuned", cwd=tmp_path)
+    text = run(str(ROOT / DIGITS), "--model-prefix", "tuned", "--load-epoch", "4", "--num-epochs", "4", cwd=tmp_path)
+    assert f"{final_accuracy(text):.4f}" == last.split()[-1]
 
 
 def test_readme_example() -> None:
