@@ -37,6 +37,17 @@ def raised(call: Callable[[], Any]) -> str:
     return "nothing"
 
 
+def caught(call: Callable[[], Any], kind: type) -> str:
+    """The name of ``kind`` when ``call`` raises that or a class of its own that is one, else what ``raised`` says."""
+    try:
+        call()
+    except kind:
+        return kind.__name__
+    except Exception:
+        pass
+    return raised(call)
+
+
 def warned(call: Callable[[], Any]) -> list[str]:
     """The texts of the warnings that ``call`` gives."""
     with warnings.catch_warnings(record=True) as caught:
