@@ -2,16 +2,41 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import Any
 
 from mxcompat.differences import RANDOM, difference
 from mxcompat.symbol.node import Node
 
-__all__ = ["Graph"]
+__all__ = ["Graph", "mask_name", "with_masks"]
 
 #: operators that draw only in training (Dropout: unless mode is 'always')
 _IN_TRAINING = frozenset(["Dropout", "LeakyReLU", "RNN"])
+
+
+def mask_name(node: str) -> str:
+    """The variable that stands for the random numbers of a Dropout node."""
+    return f"{node}_golden_mask"
+
+
+def with_masks(text: str, nodes: Iterable[str]) -> str:
+    """The JSON of a symbol with these Dropout nodes turned into products with a variable."""
+    graph = json.loads(text)
+    masks = sorted(nodes)
+    shift = len(masks)
+    for node in graph["nodes"]:
+        node["inputs"] = [[source + shift, *rest] for source, *rest in node["inputs"]]
+        if node["name"] in masks:
+            kept = {key: value for key, value in node.items() if key in ("name", "inputs")}
+            node.clear()
+            node.update(kept, op="elemwise_mul", inputs=[kept["inputs"][0], [masks.index(kept["name"]), 0, 0]])
+    variables = [{"op": "null", "name": mask_name(name), "inputs": []} for name in masks]
+    graph["nodes"] = [*variables, *graph["nodes"]]
+    graph["arg_nodes"] = [*range(shift), *(number + shift for number in graph["arg_nodes"])]
+    graph["heads"] = [[source + shift, *rest] for source, *rest in graph["heads"]]
+    graph.pop("node_row_ptr", None)
+    return json.dumps(graph)
 
 
 class Graph:
@@ -47,7 +72,9 @@ class Graph:
     def described(self, name: str) -> str:
         """``node bn1 (BatchNorm)``."""
         op = self.by_name[name].op
-        return f"node {name} ({op.name})" if op is not None else f"variable {name}"
+        if op is None:
+            return f"variable {name}"
+        return f"node {name} ({'Dropout' if mask_name(name) in self.by_name else op.name})"
 
     def arguments(self, name: str) -> list[str]:
         """Names of the variables that a node takes (a variable: itself)."""

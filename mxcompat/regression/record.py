@@ -37,6 +37,8 @@ FORMAT = 1
 #: elements kept of a large result, and of the output of an inner node
 SAMPLE = 1024
 INNER_SAMPLE = 64
+#: bytes that an entry of the archive takes beside its content
+ENTRY_OVERHEAD = 140
 #: calls in a step without an update; a program that never updates through an optimizer gets steps of this many at most
 LONGEST_STEP = 8
 #: values of metrics kept of a whole run
@@ -119,7 +121,7 @@ class Store(object):
 
     def settle(self, required):
         """Write what came since the last call if it fits the budget, else forget it; whether it was written."""
-        size = sum(len(zlib.compress(content)) for _, content in self.pending)
+        size = sum(len(zlib.compress(content)) + ENTRY_OVERHEAD for _, content in self.pending)
         fits = required or self.used + size <= self.budget
         if fits:
             self.used += size
@@ -174,6 +176,12 @@ def settings(thing, without=()):
     return found, sorted(other)
 
 
+def drops(node):
+    """Whether a node of a symbol is a Dropout that drops something."""
+    parameters = node.get("attrs") or node.get("attr") or node.get("param") or {}
+    return node["op"] == "Dropout" and float(parameters.get("p", 0.5)) > 0
+
+
 # -- what is recorded ---------------------------------------------------------------------------------------------
 
 
@@ -199,6 +207,7 @@ class Recorder(object):
         self.step = None
         self.counts = {"train": 0, "inference": 0}
         self.symbols, self.symbol_texts, self.executors, self.optimizers = [], [], [], []
+        self.dropouts = []  # of each symbol: outputs of Dropout -> name of the node
         self.recorded, self.dropped = [], 0
         self.metric_values, self.seeds = [], []
         self.seen = set()  # (kind, symbol) of recorded steps
@@ -253,6 +262,8 @@ class Recorder(object):
             text = executor._symbol.tojson()
             if text not in self.symbol_texts:
                 self.symbol_texts.append(text)
+                nodes = [node["name"] for node in json.loads(text)["nodes"] if drops(node)]
+                self.dropouts.append(dict((name + "_output", name) for name in nodes))
                 name = "symbol-%d.json" % len(self.symbols)
                 self.symbols.append({"file": name, "sha256": hashlib.sha256(text.encode("utf-8")).hexdigest()})
             number = executor._golden_number = len(self.executors)
@@ -306,6 +317,8 @@ class Recorder(object):
         if inner not in self.inner:
             self.inner.add(inner)
             call["inner"] = []
+        if is_train and self.dropouts[inner[0]]:
+            call["masks"] = {}
         return call
 
     def is_over(self, executor, kind):
@@ -338,6 +351,16 @@ class Recorder(object):
             for call in step.entry["calls"]:
                 if "inner" in call:
                     self.inner.discard((self.executors[call["executor"]]["symbol"], call["is_train"]))
+
+    def inner_output(self, call, name, array):
+        """What a node gave. Of Dropout it is kept which elements went through: that is all of its random numbers."""
+        if "inner" in call:
+            call["inner"].append([name, self.result(array, INNER_SAMPLE)])
+        node = self.dropouts[self.executors[call["executor"]]["symbol"]].get(name)
+        if node is not None:
+            value = array.asnumpy()
+            kept = self.store.put(np.packbits((value != 0).ravel().astype(np.uint8)))
+            call["masks"][node] = {"bits": kept, "shape": [int(size) for size in value.shape], "dtype": value.dtype.name}
 
     def end_call(self, executor, call):
         """After a forward."""
@@ -505,9 +528,9 @@ def watch_executors(recorder):
                 call = recorder.begin_call(self, bool(is_train), inputs)
                 if call is None:
                     return original(self, is_train, **inputs)
-                with_inner = "inner" in call
+                with_inner = "inner" in call or "masks" in call
                 if with_inner:
-                    show_inner(recorder, self, call["inner"])
+                    show_inner(recorder, self, call)
                 outputs = original(self, is_train, **inputs)
                 if with_inner:
                     hide_inner(self)
@@ -546,7 +569,7 @@ def watch_executors(recorder):
     replace(kind, "backward", backward)
 
 
-def show_inner(recorder, executor, found):
+def show_inner(recorder, executor, call):
     """Let the executor show every node's output, and the program's own monitor what it asked for."""
     own = getattr(executor, "_golden_monitor", None)
 
@@ -558,7 +581,7 @@ def show_inner(recorder, executor, found):
                 return  # the program's monitor owns the handle
             handle = recorder.mx.nd.NDArray(ctypes.cast(handle, recorder.mx.base.NDArrayHandle), writable=False)
         name = name.decode("utf-8") if isinstance(name, bytes) else name
-        found.append([name, recorder.result(handle, INNER_SAMPLE)])
+        recorder.inner_output(call, name, handle)
 
     executor.set_monitor_callback(observe, *(own[1] if own else ()), **(own[2] if own else {}))
 

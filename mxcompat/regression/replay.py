@@ -13,7 +13,7 @@ import mxcompat as mx
 from mxcompat.base import MXNetError
 from mxcompat.regression.compare import Comparison, Report, Tolerance, compare, floor_of, gradient_floor
 from mxcompat.regression.golden import Recording
-from mxcompat.regression.graphs import Graph
+from mxcompat.regression.graphs import Graph, mask_name, with_masks
 from mxcompat.regression.record import positions
 from mxcompat.regression.training import repeat_metric, repeat_update
 
@@ -70,8 +70,9 @@ class Replay:
 
     def __init__(self, recording: Recording, report: Report, tolerance: Tolerance):
         self.recording, self.report, self.tolerance = recording, report, tolerance
-        self.graphs: dict[int, Graph] = {}
-        self.executors: dict[int, Any] = {}
+        self.graphs: dict[tuple, Graph] = {}  # by symbol, and the nodes whose random numbers are recorded
+        self.executors: dict[tuple, Any] = {}
+        self.shares: dict[str, dict[str, float]] = {}  # symbol -> share that each Dropout node drops
         self.at = ""
         #: (place of the call, "output" or "gradient", number or name) -> (recorded entry, found or None if random)
         self.results: dict[tuple, tuple[Mapping[str, Any], np.ndarray | None]] = {}
@@ -107,29 +108,43 @@ class Replay:
     # -- graphs -------------------------------------------------------------------------------------------------
 
     def _graph(self, call: Mapping[str, Any]) -> Graph:
-        number = self.recording.executors[call["executor"]]["symbol"]
-        if number not in self.graphs:
-            self.graphs[number] = Graph(mx.sym.load_json(self.recording.symbols[number]))
-        return self.graphs[number]
+        number, masks = self.recording.executors[call["executor"]]["symbol"], tuple(call.get("masks", ()))
+        if (number, masks) not in self.graphs:
+            text = self.recording.symbols[number]
+            self.graphs[number, masks] = Graph(mx.sym.load_json(with_masks(text, masks) if masks else text))
+        return self.graphs[number, masks]
 
     def _executor(self, call: Mapping[str, Any]) -> Any:
         """The executor of a call, with the arguments and states it had."""
-        number = call["executor"]
+        number, graph, masks = call["executor"], self._graph(call), call.get("masks", {})
         arguments, states = (
             {name: to_array(self.recording.array(entry), entry) for name, entry in call[kind].items()}
             for kind in ("arguments", "states")
         )
-        if number not in self.executors:
+        for name, entry in masks.items():
+            arguments[mask_name(name)] = self._mask(number, name, entry)
+        key = (number, *masks)
+        if key not in self.executors:
             requests = self.recording.executors[number]["grad_req"]
             gradients = {name: mx.nd.zeros(arguments[name].shape, dtype=arguments[name].dtype) for name in requests}
-            self.executors[number] = self._graph(call).symbol.bind(
+            self.executors[key] = graph.symbol.bind(
                 mx.cpu(), arguments, gradients, {**dict.fromkeys(arguments, "null"), **requests}, states
             )
-        executor = self.executors[number]
+        executor = self.executors[key]
         for given, held in ((arguments, executor.arg_dict), (states, executor.aux_dict)):
             for name, value in given.items():
                 value.copyto(held[name])
         return executor
+
+    def _mask(self, executor: int, node: str, entry: Mapping[str, Any]) -> Any:
+        """What a Dropout node multiplied with. Where its input was 0 that is unknown, and 0 here."""
+        size = int(np.prod(entry["shape"], dtype=np.int64))
+        kept = np.unpackbits(self.recording.entry(entry["bits"]))[:size].reshape(entry["shape"])
+        text = self.recording.symbols[self.recording.executors[executor]["symbol"]]
+        if text not in self.shares:
+            nodes = Graph(mx.sym.load_json(text)).nodes
+            self.shares[text] = {x.name: x.params["p"] for x in nodes if x.op is not None and x.op.name == "Dropout"}
+        return mx.nd.array(kept / (1.0 - self.shares[text][node]), dtype=entry["dtype"])
 
     # -- calls --------------------------------------------------------------------------------------------------
 
