@@ -63,9 +63,9 @@ def touch(content: Any) -> None:
             touch(entry)
     elif getattr(content, "stype", "default") != "default":
         for part in ("data", "indices", *(["indptr"] if content.stype == "csr" else [])):
-            getattr(content, part).asnumpy()
+            getattr(content, part).asnumpy().tobytes()
     elif hasattr(content, "asnumpy"):
-        content.asnumpy().sum()
+        content.asnumpy().tobytes()
 
 
 def _array_sets() -> list[Files]:
