@@ -38,10 +38,24 @@ def transform(text: str) -> str:
     ``libcst.ParserSyntaxError`` for what is not Python 3.
     """
     for _ in range(_ROUNDS):
+        if not _TOUCHED.search(text):  # the tree is costly
+            break
         before, text = text, _transform_once(text)
         if text == before:
             break
     return text
+
+
+def _touched() -> re.Pattern:
+    """Matches every text in which something may be changed, and some others."""
+    python = {name for names in idioms.PYTHON_NAMES.values() for name in names}
+    modules = {module.rpartition(".")[2] for module in idioms.PYTHON_MODULES}
+    words = "|".join(sorted({"mxnet", "fromstring", *python, *modules}))
+    members = "|".join(sorted({*idioms.NUMPY_NAMES, *constructs.CALLS}))
+    return re.compile(rf"\b(?:{words})\b|\.\s*(?:{members})\b|\bfrom\s+numpy\b|\bcopy\s*=\s*False\b")
+
+
+_TOUCHED = _touched()
 
 
 def _transform_once(text: str) -> str:
