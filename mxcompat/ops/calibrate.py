@@ -8,24 +8,22 @@ from mxcompat.ops.quantize import assign_types
 from mxcompat.ops.registry import register
 from mxcompat.ops.schema import Int, Params
 
-_EPSILON = np.float32(0.0001)
-
 
 def _total(numbers) -> np.float32:
     """The sum in single precision, from left to right."""
     return np.cumsum(numbers, dtype=np.float32)[-1]
 
 
-def _smoothed(counts):
+def smoothed(counts, eps: float = 0.0001):
     """The distribution with a little of every bin moved into the empty ones; None where it is too thin for that."""
     empty = counts == 0
     zeros = int(empty.sum())
     if zeros == counts.size:
         return None
-    taken = _EPSILON * np.float32(zeros) / np.float32(counts.size - zeros)
+    taken = np.float32(eps) * np.float32(zeros) / np.float32(counts.size - zeros)
     if taken >= 1:
         return None
-    return np.where(empty, counts + _EPSILON, counts - taken).astype(np.float32)
+    return np.where(empty, counts + np.float32(eps), counts - taken).astype(np.float32)
 
 
 def _merged(counts, kept, bins: int):
@@ -48,7 +46,7 @@ def _divergence(counts, reach: int, bins: int) -> np.float32:
     kept[-1] = _total(counts[stop - 1 :])
     inner = counts[start:stop].astype(np.int64)
     inner[0] = 0
-    p, q = _smoothed(kept), _smoothed(_merged(inner, kept, bins))
+    p, q = smoothed(kept), smoothed(_merged(inner, kept, bins))
     if q is None:
         return np.float32(np.inf)
     if p is None or (p <= 0).any() or (q <= 0).any():
