@@ -81,6 +81,7 @@ def _load(path: str, parameter: str, num_parts: int, part_index: int) -> np.ndar
             ):  # reading claims the memory before it looks what is there
                 stream.seek(start * sample, 1)
                 content = stream.read(wanted)
+                stream.read(1)  # at its end an archive is compared with its checksum
         except (OSError, EOFError, zlib.error) as error:
             raise MXNetError(f"MNISTIter: {path}: damaged: {error}") from None
     if len(content) < wanted:
