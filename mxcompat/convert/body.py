@@ -310,6 +310,7 @@ class _Writer:
             text = text.replace(f"{{{name}}}", self.frame.numbers.get((id(step), name)) or number_text(value))
         layer = "" if step.layer is None else f"{self.frame.owner}.{self.frame.attributes[id(step.layer)]}"
         like = next(iter(self.frame.arguments.values()), "")
+        text = text if like else text.replace(", device={like}.device", "")  # a network without inputs
         filled_text = text.replace("{self}", layer).replace("{training}", f"{self.frame.owner}.training")
         return filled_text.replace("{like}", like)
 

@@ -28,8 +28,10 @@ _UNARY_TEXT.update(
     negative="-{a0}",
     ones_like="torch.ones_like({0})",
     radians="torch.deg2rad({0})",
+    rcbrt="torch.sign({0}) * torch.abs({0}) ** (-1 / 3)",
     relu="F.relu({0})",
-    rint="torch.ceil({0} - 0.5)",
+    rint="torch.ceil({a0} - 0.5)",
+    round="torch.sign({0}) * torch.floor(torch.abs({0}) + 0.5)",
     softsign="F.softsign({0})",
     zeros_like="torch.zeros_like({0})",
 )
@@ -37,11 +39,28 @@ _NEEDS_FLOAT = set(_UNARY) - {"abs", "ceil", "floor", "sign", "square", "trunc"}
 
 
 @emits(*_UNARY_TEXT)
-def unary(call: Call) -> Step:
+def unary(call: Call) -> Step | Source:
+    if call.operator in ("rint", "round") and "float" not in call.types[0]:
+        return call.inputs[0]
     if call.operator in _NEEDS_FLOAT and "float" not in call.types[0]:
         raise call.refuse(f"{call.types[0]} data is not supported")
     numbers = {"alpha": call.params.alpha, "beta": call.params.beta} if call.operator == "hard_sigmoid" else {}
     return call.step(_UNARY_TEXT[call.operator], **numbers)
+
+
+GAMMA = '''\
+def gamma(x):
+    """The gamma function."""
+    sign = torch.where((x < 0) & (torch.floor(x) % 2 != 0), -1.0, 1.0)
+    return sign * torch.exp(torch.lgamma(x))
+'''
+
+
+@emits("gamma")
+def gamma_function(call: Call) -> Step:
+    if "float" not in call.types[0]:
+        raise call.refuse(f"{call.types[0]} data is not supported")
+    return call.step(f"{call.helper('gamma', GAMMA)}({{0}})")
 
 
 @emits("_copy", "_CrossDeviceCopy", "amp_cast")
@@ -81,30 +100,36 @@ _COMPARISONS = {
     "lesser": "<",
     "lesser_equal": "<=",
 }
-_FUNCTIONS = {"maximum": "torch.maximum", "minimum": "torch.minimum", "hypot": "torch.hypot", "power": "torch.pow"}
+_FUNCTIONS = {
+    "maximum": "torch.maximum", "minimum": "torch.minimum", "hypot": "torch.hypot", "power": "torch.pow",
+    "mod": "torch.remainder",
+}  # fmt: skip
 _LOGICAL = ("and", "or", "xor")
 
 
-def _binary_text(stem: str, right: str, dtype: str) -> str | None:
+def _binary_text(call: Call, stem: str, right: str) -> str | None:
     """The text of a binary operator on ``{0}`` and ``right``."""
+    dtype, result = call.types[0], call.output_types[0]
     atom = "{a1}" if right == "{1}" else right
     if stem == "div" and "float" not in dtype:
         return f'torch.div({{0}}, {right}, rounding_mode="trunc")'
     if stem in _OPERATORS:
         return f"{{a0}} {_OPERATORS[stem]} {atom}"
     if stem in _COMPARISONS:
-        return f"({{a0}} {_COMPARISONS[stem]} {atom}).to(torch.{dtype})"
+        return f"({{a0}} {_COMPARISONS[stem]} {atom}).to(torch.{result})"
+    if stem in ("hypot", "mod") and "float" not in dtype:
+        return None
     if stem in _FUNCTIONS:
         return f"{_FUNCTIONS[stem]}({{0}}, {right})"
     if stem.startswith("logical_"):
         sign = {"and": "&", "or": "|", "xor": "^"}[stem[8:]]
-        return f"(({{a0}} != 0) {sign} ({atom} != 0)).to(torch.{dtype})"
+        return f"(({{a0}} != 0) {sign} ({atom} != 0)).to(torch.{result})"
     return None
 
 
 def _binary(stem: str) -> Callable[[Call], Step | None]:
     def write(call: Call) -> Step | None:
-        text = _binary_text(stem, "{1}", call.types[0])
+        text = _binary_text(call, stem, "{1}")
         return None if text is None else call.step(text)
 
     return write
@@ -122,7 +147,7 @@ _SCALAR_STEMS = {"plus": "add", "minus": "sub"}
 )
 def with_scalar(call: Call) -> Step | None:
     name = call.operator[1 : -len("_scalar")]
-    text = _binary_text(_SCALAR_STEMS.get(name, name), "{scalar}", call.types[0])
+    text = _binary_text(call, _SCALAR_STEMS.get(name, name), "{scalar}")
     return None if text is None else call.step(text, scalar=_scalar(call))
 
 
@@ -134,7 +159,10 @@ def _scalar(call: Call) -> Any:
     return int(call.params.scalar)
 
 
-@emits("_rminus_scalar", "_rdiv_scalar", "_power_scalar", "_rpower_scalar", "_maximum_scalar", "_minimum_scalar")
+@emits(
+    "_rminus_scalar", "_rdiv_scalar", "_power_scalar", "_rpower_scalar", "_maximum_scalar", "_minimum_scalar", "_mod_scalar",
+    "_rmod_scalar", "_hypot_scalar",
+)  # fmt: skip
 def with_scalar_left(call: Call) -> Step:
     texts = {
         "_rminus_scalar": "{scalar} - {a0}",
@@ -143,6 +171,9 @@ def with_scalar_left(call: Call) -> Step:
         "_rpower_scalar": "torch.pow({scalar}, {0})",
         "_maximum_scalar": "torch.clamp({0}, min={scalar})",
         "_minimum_scalar": "torch.clamp({0}, max={scalar})",
+        "_mod_scalar": "torch.remainder({0}, {scalar})",
+        "_rmod_scalar": "torch.remainder({scalar}, {0})",
+        "_hypot_scalar": "torch.sqrt({a0} ** 2 + {scalar} ** 2)",
     }
     if "float" not in call.types[0]:
         raise call.refuse(f"{call.types[0]} data is not supported")
@@ -385,6 +416,20 @@ def reduction(call: Call) -> Step | Source:
     return call.step(f"{{a0}}.{_REDUCTIONS[call.operator]}({dims}{keep})")
 
 
+@emits("prod")
+def product(call: Call) -> Step | Source:
+    params, rank = call.params, len(call.shapes[0])
+    axes = reduced_axes(rank, params.axis, params.exclude)
+    if not axes:
+        return call.inputs[0]
+    if "float" not in call.types[0]:
+        raise call.refuse(f"{call.types[0]} data is not supported")
+    if len(axes) == rank and not params.keepdims:
+        return call.step("{a0}.prod().reshape(1)")
+    keep = ", keepdim=True" if params.keepdims else ""
+    return call.step("{a0}" + "".join(f".prod({axis}{keep})" for axis in sorted(axes, reverse=True)))
+
+
 @emits("argmax", "argmin")
 def position(call: Call) -> Step | None:
     params = call.params
@@ -460,7 +505,7 @@ def pooling(call: Call) -> Step | None:
     stride, pad = params.stride or (1,) * axes, params.pad or (0,) * axes
     full = params.pooling_convention == "full"
     windows = list(zip(space, params.kernel, stride, pad))
-    if not _torch_agrees(windows, full) or (call.operator == "Pooling_v1" and params.pool_type == "avg"):
+    if not _torch_agrees(windows, full) or (call.operator == "Pooling_v1" and (params.pool_type == "avg" or any(pad))):
         return None
     options: dict[str, Any] = {"stride": short(tuple(stride))}
     if any(pad):

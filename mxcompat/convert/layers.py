@@ -20,8 +20,8 @@ def fixed_gamma(norm):
 GLOBAL_STATS = '''\
 def global_stats(norm):
     """The layer that normalizes by its running averages in training too (use_global_stats of the symbol)."""
-    norm.train = lambda mode=True: norm
-    return norm.eval()
+    norm.eval().train = lambda mode=True: norm
+    return norm
 '''
 
 
@@ -131,6 +131,8 @@ def embedding(call: Call) -> Step | None:
     arguments = {"num_embeddings": call.params.input_dim, "embedding_dim": call.params.output_dim}
     layer = call.layer("nn.Embedding", arguments, {}, weight=1)
     data = "{a0}.long()" if call.types[0] != "int64" else "{0}"
+    note = "an index outside of the table is an error here; the symbol took the first or last row."
+    call.translator.notes.setdefault(note, []).append(call.name)
     if layer is not None:
         return call.call_layer(layer, f"{{self}}({data})")
     return call.step(f"F.embedding({data}, {{1}})")
@@ -162,7 +164,7 @@ def batch_norm(call: Call) -> Step | None:
 def instance_norm(call: Call) -> Step | None:
     rank = len(call.shapes[0])
     options = {"eps": call.params.eps, "affine": True}
-    if rank > 5:
+    if rank > 5 or max(call.shapes[0][2:]) == 1:  # PyTorch refuses to normalize single numbers
         return None
     layer = call.layer(f"nn.InstanceNorm{rank - 2}d", {"num_features": call.shapes[0][1]}, options, weight=1, bias=2)
     return None if layer is None else call.call_layer(layer)

@@ -34,6 +34,7 @@ _MODULES = {
     id(torch.nn.functional): ("F", ""),
     id(np): ("np", "numpy"),
     id(math): ("math", "math"),
+    id(functools): ("functools", "functools"),
 }
 
 _SUPPRESSION = '''\
@@ -167,19 +168,29 @@ class _Lifter:
             self.helpers[name] = _INSTEAD[name]
             return name
         node = _definitions(module).get(name)
+        if node is None and isinstance(module.__dict__.get(name), (int, float)):  # one of several on a line
+            self.names[key] = self._unused(name, module)
+            self.helpers[self.names[key]] = f"{self.names[key]} = {module.__dict__[name]!r}\n"
+            return self.names[key]
         if node is None:
             raise self.call.refuse(f"the operator cannot be converted: {module.__name__}.{name} has no plain definition")
-        taken = set(self.names.values()) | set(self.helpers) | _all_local_names(module)
-        own = self.names[key] = unique(name.strip("_"), taken) if name.strip("_") not in taken else unique(name, taken)
+        own = self.names[key] = self._unused(name, module)
         text = self._copied(module, node, name, own)
         self.helpers[own] = text
         return own
+
+    def _unused(self, name: str, module: ModuleType) -> str:
+        """A name for a definition that hides nothing."""
+        taken = set(self.names.values()) | set(self.helpers) | _all_local_names(module) | set(dir(builtins))
+        return next((found for found in (name.strip("_"), name) if found not in taken), unique(f"{name}_", taken))
 
     def _copied(self, module: ModuleType, node: ast.stmt, name: str, own: str) -> str:
         edits = [*_annotations(node), *self._references(module, node, name, own)]
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
             place = _source(module)[node.lineno - 1].index(name, node.col_offset)
             edits.append((node.lineno, place, node.lineno, place + len(name), own))
+        elif isinstance(node, (ast.Assign, ast.AnnAssign)):
+            edits.append((*_span(node.targets[0] if isinstance(node, ast.Assign) else node.target), own))
         text = _edited(_source(module), node, edits)
         return re.sub(r"  # (noqa|fmt|type):.*", "", text).replace("# Compat: ", "# ") + "\n"
 

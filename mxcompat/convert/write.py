@@ -66,7 +66,7 @@ def _heading(program: Program, checkpoint: Checkpoint, weights_file: str, text: 
     for note in dict.fromkeys(program.notes):
         lines += ["", *_prose(note)]
     lines += ['"""', ""]
-    lines += sorted(f"import {name}" for name in program.imports if name == "math")
+    lines += sorted(f"import {name}" for name in program.imports if name in ("functools", "math"))
     lines += ["from pathlib import Path", "", *(["import numpy as np"] if "numpy" in program.imports else []), "import torch"]
     lines += ["import torch.nn.functional as F"] if re.search(r"\bF\.", text) else []
     lines += ["from safetensors import safe_open"]
