@@ -5,15 +5,16 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
+from torch.fx import GraphModule
 
 from mxcompat.base import MXNetError, is_callback_error
 from mxcompat.context import Context, torch_device
 from mxcompat.graph import compile as policy
-from mxcompat.graph import fuse, memory, rewrite
+from mxcompat.graph import fuse, memory, mirror, rewrite
 from mxcompat.graph.inference import Inference
 from mxcompat.graph.joint import Joint, Recorder
 from mxcompat.graph.lower import Lowered, lower, moved_states, refused_gradient
@@ -114,7 +115,7 @@ class Executor:
         self._refused = refused_gradient(self._heads, {id(self._variables[i]) for i in self._wanted})
         self.arg_arrays, self.aux_arrays, self.grad_arrays = list(args), list(aux), list(grads)
         self._losses = [node.op is not None and node.op.is_loss(node.params) for node, _ in self._heads]
-        self._policy = policy.policy()
+        self._policy, self._mirrors_cheap = policy.policy(), mirror.is_asked()
         self._modes: dict[bool, _Mode] = {}
         self._call: _Call | None = None
         self._monitor: tuple[Callable, bool] | None = None
@@ -170,7 +171,8 @@ class Executor:
         shapes = infer.infer_shapes(order, {id(node): x.shape for node, x in given})
         types = infer.infer_types(order, {id(node): x._like.dtype for node, x in given})
         wanted = {id(self._variables[i]) for i in self._wanted}
-        size = memory.planned_bytes(order, self._heads, wanted, shapes, types) // 2**20
+        mirrored = {id(node) for node in order if mirror.is_mirrored(node, self._mirrors_cheap)}
+        size = memory.planned_bytes(order, self._heads, wanted, shapes, types, mirrored) // 2**20
         # the last two lines are the original's: programs count from the end to find the size
         return f"{self._symbol.debug_str()}Total {size} MB allocated\nTotal 0 TempSpace resource requested\n"
 
@@ -229,9 +231,20 @@ class Executor:
             eager: Callable = lowered.module
             if fuse.available(self._device):
                 eager = rewrite.for_training(lowered.module) if is_train else Inference(lowered.module)
-            runner = policy.Runner(lowered.module, eager, lowered.operators, lowered.traceable, self._policy)
+            traceable = lowered.traceable
+            mirrors = self._mirrors() if is_train and self._wanted else {}
+            if mirrors:
+                eager, traceable = mirror.Mirrored(cast(GraphModule, eager), mirrors), False
+            runner = policy.Runner(lowered.module, eager, lowered.operators, traceable, self._policy)
             mode = self._modes[is_train] = _Mode(lowered, runner)
         return mode
+
+    def _mirrors(self) -> dict[str, bool]:
+        """The nodes by name that are computed again in backward; empty where there are none."""
+        found: dict[str, bool] = {}
+        for node in topological(self._heads):
+            found[node.name] = mirror.is_mirrored(node, self._mirrors_cheap) and found.get(node.name, True)
+        return found if any(found.values()) else {}
 
     def _run(self, mode: _Mode, tensors: list[torch.Tensor]) -> Any:
         try:

@@ -32,6 +32,7 @@ def for_training(module: fx.GraphModule) -> fx.GraphModule:
         last, activation = with_activation(node)
         with graph.inserting_before(last):
             fused = graph.call_function(rewritten[0], (*rewritten[1], activation))
+        fused.meta["joined"] = [part.meta["mxnet_name"] for part in dict.fromkeys((node, last))]
         last.replace_all_uses_with(fused)
         for old in (last, node):
             if not old.users and old in graph.nodes:
