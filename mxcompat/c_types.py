@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,6 +22,24 @@ mx_real_t = np.float32
 NDArrayHandle = SymbolHandle = ExecutorHandle = CachedOpHandle = OpHandle = ctypes.c_void_p
 FunctionHandle = DataIterCreatorHandle = DataIterHandle = KVStoreHandle = RecordIOHandle = ctypes.c_void_p
 ProfileHandle = CudaModuleHandle = CudaKernelHandle = DLPackHandle = ctypes.c_void_p
+
+
+#: what was cast to a handle, while it lives
+_BY_ADDRESS: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
+
+
+def address_of(thing: Any) -> int:
+    """What ``ctypes.cast(thing, NDArrayHandle)`` is to hold: ``behind`` finds the thing by it."""
+    _BY_ADDRESS[id(thing)] = thing
+    return id(thing)
+
+
+def behind(handle: ctypes.c_void_p) -> Any:
+    """What was cast to that handle, None for the null pointer; ``ValueError`` when it does not live any more."""
+    thing = _BY_ADDRESS.get(handle.value) if handle.value else None
+    if handle.value and thing is None:
+        raise ValueError(f"NDArrayHandle({handle.value:#x}): no array has this handle")
+    return thing
 
 
 class MXCallbackList(ctypes.Structure):

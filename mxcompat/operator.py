@@ -7,6 +7,7 @@ for each node of each bound executor, and one of both for each imperative call.
 
 from __future__ import annotations
 
+import ctypes
 import itertools
 import logging
 import warnings
@@ -18,7 +19,7 @@ import torch
 
 from mxcompat import dtype as table
 from mxcompat import symbol
-from mxcompat.base import MXNetError, is_callback_error, mark_callback_error
+from mxcompat.base import MXNetError, NDArrayHandle, is_callback_error, mark_callback_error, py_str
 from mxcompat.context import Context
 from mxcompat.ndarray.ndarray import NDArray, _wrap
 from mxcompat.ops import custom, registry
@@ -28,6 +29,7 @@ from mxcompat.scope import STATE, WATCH
 
 __all__ = ["CustomOp", "CustomOpProp", "NDArrayOp", "NumpyOp", "OperatorArguments", "PythonOp"]
 __all__ += ["get_all_registered_operators", "get_operator_arguments", "register"]
+__all__ += ["NDArray", "NDArrayHandle", "ctypes", "py_str", "symbol"]  # Compat: star imports of the original give these
 
 OperatorArguments = namedtuple("OperatorArguments", ["narg", "names", "types"])
 

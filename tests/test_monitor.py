@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -87,3 +89,43 @@ def test_gradients_of_an_operator_are_shown_together() -> None:
     ]
     shown += [f"pick_backward_output{i}" for i in range(2)] + ["mask_backward_data", "mask_backward_sequence_length"]
     assert sorted(n for n in names if "backward" in n and not n.startswith("_")) == sorted(shown)
+
+
+def test_a_callback_may_cast_its_array_to_a_handle() -> None:
+    """The idiom of programs that write their own callbacks (calibration, histograms of activations)."""
+    found: dict[str, float] = {}
+
+    def callback(name: bytes, array: Any) -> None:
+        handle = ctypes.cast(array, mx.base.NDArrayHandle)
+        view = mx.nd.NDArray(handle, writable=False)
+        found[mx.base.py_str(name)] = view.sum().asscalar()
+
+    net = mx.sym.Activation(mx.sym.Variable("data"), act_type="relu", name="act")
+    exe = net.simple_bind(mx.cpu(), data=(2, 2), grad_req="null")
+    exe.set_monitor_callback(callback, monitor_all=True)
+    exe.forward(data=mx.nd.array([[1, -1], [2, 0]]))
+    assert found == {"data": 2, "act_input0": 2, "act_output": 3}
+
+
+def test_a_handle_of_an_array_that_is_gone() -> None:
+    handle = ctypes.cast(mx.nd.ones(2), mx.base.NDArrayHandle)
+    with pytest.raises(ValueError, match="no array has this handle"):
+        mx.nd.NDArray(handle)
+    assert mx.nd.NDArray(mx.base.NDArrayHandle()).size == 0
+
+
+@pytest.mark.parametrize(
+    ("symbol", "names"),
+    [
+        (lambda data: mx.sym.exp(data, name="op"), ["data", "op_input0", "op_output"]),
+        (lambda data: mx.sym.softmax(data, name="op"), ["data", "op_data", "op_output"]),
+        (lambda data: mx.sym.concat(data, data, name="op"), ["data", "op_arg0", "data", "op_arg1", "op_output"]),
+        (lambda data: mx.sym.amp_multicast(data, num_outputs=1, name="op"), ["data", "op_data_0", "op_output"]),
+    ],
+)
+def test_names_of_inputs(symbol: Callable, names: list[str]) -> None:
+    exe = symbol(mx.sym.Variable("data")).simple_bind(mx.cpu(), data=(2, 2), grad_req="null")
+    shown: list[str] = []
+    exe.set_monitor_callback(lambda name, array: shown.append(mx.base.py_str(name)), monitor_all=True)
+    exe.forward()
+    assert shown == names

@@ -22,6 +22,27 @@ _NAMED = frozenset(
 )
 
 
+#: operators with one input that has a name of its own; the inputs of all others with one are shown as ``input0``
+_NAMED_INPUT = frozenset(
+    "Concat Crop Custom Dropout GridGenerator L2Normalization LRN LeakyReLU MakeLoss Pad Pooling Pooling_v1 SequenceLast "
+    "SequenceMask SequenceReverse SliceChannel SwapAxis UpSampling _contrib_BilinearResize2D _contrib_MultiBoxPrior "
+    "_contrib_count_sketch _contrib_fft _contrib_ifft _contrib_index_array _contrib_quadratic _contrib_quantize_asym "
+    "_contrib_quantize_v2 _histogram _image_normalize _image_to_tensor _linalg_det _linalg_extractdiag "
+    "_linalg_extracttrian _linalg_gelqf _linalg_inverse _linalg_makediag _linalg_maketrian _linalg_potrf _linalg_potri "
+    "_linalg_slogdet _linalg_sumlogdiag _linalg_syevd _linalg_syrk _np_cumsum _ravel_multi_index _sample_exponential "
+    "_sample_poisson _split_v2 _unravel_index add_n all_finite col2im depth_to_space diag im2col khatri_rao log_softmax "
+    "moments one_hot repeat reverse softmax space_to_depth squeeze stack tile".split()
+)
+
+
+def shown_inputs(op: Operator, names: Sequence[str]) -> Sequence[str]:
+    """What the original's monitor calls an operator's inputs."""
+    stem = {"amp_multicast": "data", "multi_all_finite": "array", "multi_sum_sq": "array"}.get(op.name)
+    if stem is not None:
+        return [f"{stem}_{index}" for index in range(len(names))]
+    return ["input0"] if len(names) == 1 and op.name not in _NAMED_INPUT else names
+
+
 class Watched(fx.Interpreter):
     """Runs the graph once, every operator through ``call(name, function, arguments, keywords)`` (the profiler)."""
 
@@ -116,8 +137,7 @@ class Tap(fx.Interpreter):
         return [f"{node.name}_backward_output{number}" for number in range(len(places))]
 
     def _show_inputs(self, n: fx.Node, node: Node, op: Operator) -> None:
-        names = op.input_names(node.params)
-        for name, arg in zip(names, n.args):
+        for name, arg in zip(shown_inputs(op, op.input_names(node.params)), n.args):
             assert isinstance(arg, fx.Node)
             if arg.op == "placeholder":
                 self._observe(arg.meta["mxnet_name"], self.env[arg])

@@ -13,7 +13,8 @@ from mxcompat.base import MXNetError, numeric_types
 from mxcompat.context import Context, current_context, torch_device
 from mxcompat.formats import arrays as array_format
 from mxcompat.ndarray.dispatch import invoke
-from mxcompat.ndarray.ndarray import NDArray, _from_record, _record, _share_outside, _wrap
+from mxcompat.ndarray.ndarray import NDArray, _from_record, _share_outside, _wrap
+from mxcompat.ndarray.records import record_of
 from mxcompat.ndarray.sparse_array import BaseSparseNDArray, is_scipy_csr, sparse_copy, zeros_of
 from mxcompat.ops import registry
 from mxcompat.ops.dtypes import NAME_BY_TORCH, torch_dtype
@@ -263,7 +264,7 @@ def save(fname: str | os.PathLike, data: Any) -> None:
         )
     if not all(isinstance(x, NDArray) for x in data):
         raise TypeError("save only accept dict str->NDArray or list of NDArray")
-    array_format.save(os.fspath(fname), [_record(x) for x in data], names)
+    array_format.save(os.fspath(fname), [record_of(x) for x in data], names)
 
 
 def _named(records: Sequence[Any], names: Sequence[str], source: str) -> Any:

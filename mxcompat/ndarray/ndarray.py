@@ -7,6 +7,7 @@ copies.
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import math
 import operator
@@ -17,12 +18,14 @@ from typing import Any
 import numpy as np
 import torch
 
+from mxcompat import c_types
 from mxcompat.base import MXNetError, numeric_types
 from mxcompat.context import Context, current_context, torch_device
 from mxcompat.formats import arrays as array_format
 from mxcompat.ndarray import assign, indexing, integers
 from mxcompat.ndarray.dispatch import install_handle, invoke
 from mxcompat.ndarray.history import note, note_view
+from mxcompat.ndarray.records import record_of
 from mxcompat.ops import registry
 from mxcompat.ops.dtypes import NAME_BY_TORCH, NUMPY_BY_TORCH, torch_dtype
 from mxcompat.ops.shape import SizeMismatch, reshape_target
@@ -83,7 +86,9 @@ class NDArray(NDArrayBase):
     _storage: Any = None
 
     def __init__(self, handle: Any, writable: bool = True):
-        """A second handle on the memory of an NDArray (or tensor); None gives an empty array."""
+        """A second handle on the memory of an NDArray (a tensor, ``NDArrayHandle``); None gives an empty array."""
+        if isinstance(handle, ctypes.c_void_p):
+            handle = c_types.behind(handle)
         source = handle._data if isinstance(handle, NDArray) else torch.empty(0)
         self._data = handle if isinstance(handle, torch.Tensor) else source
         self._ctx = handle._ctx if isinstance(handle, NDArray) else current_context()
@@ -147,6 +152,11 @@ class NDArray(NDArrayBase):
     def handle(self) -> NDArray:
         """The array itself; the original's C handle has no counterpart."""
         return self
+
+    @property
+    def _as_parameter_(self) -> int:
+        """What ``ctypes.cast(array, NDArrayHandle)``, the idiom of monitor callbacks, gives back to ``NDArray(handle)``."""
+        return c_types.address_of(self)
 
     @property
     def writable(self) -> bool:
@@ -222,7 +232,7 @@ class NDArray(NDArrayBase):
         return NDArray, (None,), self.__getstate__()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"handle": bytearray(array_format.dump_record(_record(self)))}
+        return {"handle": bytearray(array_format.dump_record(record_of(self)))}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._tape = self._grad = self._grad_req = None
@@ -551,21 +561,6 @@ _RECORDING_LAYER = "mxcompat.autograd"
 def _autograd() -> Any:
     """The layer above that differentiates recordings; it is needed at the first ``backward`` only."""
     return importlib.import_module(_RECORDING_LAYER)
-
-
-def _record(array: NDArray) -> Any:
-    """The file record of an array."""
-    storage = array._storage
-    data = (array._data if storage is None else storage.values).detach().cpu().contiguous()
-    name = NAME_BY_TORCH[data.dtype]
-    values = (data.view(torch.int16) if name == "bfloat16" else data).numpy()
-    if name == "bfloat16":
-        values = values.view(np.uint16)
-    context = (array._ctx.device_typeid, array._ctx.device_id)
-    if storage is None:
-        return array_format.ArrayRecord(name, tuple(data.shape), values, context=context, numpy_shape=is_np_shape())
-    structure = tuple(tensor.cpu().numpy() for tensor in storage.tensors[1:])
-    return array_format.ArrayRecord(name, storage.shape, values, storage.stype, structure, context=context)
 
 
 def _from_record(record: Any) -> NDArray:

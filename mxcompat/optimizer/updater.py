@@ -10,7 +10,8 @@ from mxcompat import lr_scheduler
 from mxcompat.base import MXNetError, py_str
 from mxcompat.formats import arrays as array_format
 from mxcompat.formats import states as state_format
-from mxcompat.ndarray.ndarray import NDArray, _from_record, _record
+from mxcompat.ndarray.ndarray import NDArray, _from_record
+from mxcompat.ndarray.records import record_of
 from mxcompat.optimizer.base import Optimizer
 
 __all__ = ["Updater", "get_updater", "read_states"]
@@ -133,7 +134,7 @@ def _groups(indices: Sequence, weights: Sequence, grads: Sequence, states: Seque
 
 
 def _array_bytes(array: NDArray) -> bytes:
-    return array_format.dump_record(_record(array))
+    return array_format.dump_record(record_of(array))
 
 
 def _array(record: bytes) -> NDArray:
