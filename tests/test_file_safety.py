@@ -310,3 +310,19 @@ def test_bytes_behind_a_file_are_reported(tmp_path: Path, caplog: pytest.LogCapt
     symbol = written(tmp_path / "a.json", (SAMPLES / "convnet-symbol.json").read_bytes() + b" more")
     mx.sym.load(symbol)
     assert [message.partition(":")[0] for message in caplog.messages] == [path, symbol]
+
+
+def test_large_arrays_are_neither_saved_nor_loaded_by_way_of_a_copy(tmp_path: Path) -> None:
+    path = str(tmp_path / "a.params")
+    saved = {f"a{i}": mx.nd.full((250_000,), i) for i in range(4)}
+    size = 4 * 1_000_000
+    tracemalloc.start()
+    try:
+        mx.nd.save(path, saved)
+        assert tracemalloc.get_traced_memory()[1] < size / 4
+        tracemalloc.reset_peak()
+        loaded = mx.nd.load(path)
+        assert tracemalloc.get_traced_memory()[1] < 1.25 * size
+    finally:
+        tracemalloc.stop()
+    assert [array.asnumpy()[-1] for array in loaded.values()] == [0, 1, 2, 3]

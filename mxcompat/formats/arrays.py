@@ -155,12 +155,11 @@ class _Reader:
         count = math.prod(shape)
         self.require(count * stored.itemsize, what)
         try:
-            content: np.ndarray = np.empty(count, np.uint8 if dtype == "bool" else stored)
-            if count and self.stream.readinto(content.view(np.uint8).data) != content.nbytes:
+            content: np.ndarray = np.empty(shape, np.uint8 if dtype == "bool" else stored)
+            if count and self.stream.readinto(content.reshape(-1).view(np.uint8).data) != content.nbytes:
                 raise self.error(f"truncated: {what} takes {content.nbytes} bytes")
             if dtype == "bool":
                 content = content != 0  # any other byte is no valid element of a numpy array of truth values
-            content = content.reshape(shape)
         except ValueError as error:
             raise self.error(f"{what} has shape {shape}, which numpy cannot hold: {error}") from None
         self.offset += count * stored.itemsize

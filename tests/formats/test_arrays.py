@@ -130,6 +130,7 @@ def test_read_arrays_are_writable_and_own_their_memory():
     records, _ = arrays.load(SAMPLES / "named_dense.params")
     for found in records:
         assert found.data.flags.writeable
+        assert found.data.flags.owndata
         found.data[...] = 0
 
 
