@@ -83,7 +83,7 @@ def _tolerance(node: pytest.Item) -> Any:
 
 def _note(node: pytest.Item, place: str, comparisons: list) -> None:
     """Tell the summary; a property of the test's report, which reaches it from other processes too."""
-    worst = max((x for x in comparisons if not x.problem), key=lambda x: x.error, default=None)
+    worst = max((x for x in comparisons if not (x.problem or x.jumps)), key=lambda x: x.error, default=None)
     at = f"{place}, {worst.step}, {worst.what}" if worst and worst.step else f"{place}, {worst.what}" if worst else ""
     found = {"compared": len(comparisons), "worst": worst.error if worst else 0.0, "at": at}
     node.user_properties.append((PROPERTY, found))

@@ -14,7 +14,7 @@ import pytest
 
 from mxcompat.__main__ import main
 from mxcompat.regression import record
-from mxcompat.regression.compare import Comparison, Report, Tolerance, compare
+from mxcompat.regression.compare import Comparison, Report, Tolerance, compare, jump
 from mxcompat.regression.golden import Recording, find_recordings
 from mxcompat.regression.graphs import Graph
 from mxcompat.regression.replay import replay
@@ -125,6 +125,32 @@ def test_another_rate_is_found_in_the_update(tmp_path: Path) -> None:
 
     found = first(planted(tmp_path / "2", "module_fit", schedule))
     assert (found.step, found.what, found.found) == ("step 0", "lr of conv1_weight", 0.2)
+
+
+def swapped_gradients(meta: dict[str, Any]) -> None:
+    gradients = calls(meta)[0]["backwards"][0]["gradients"]
+    gradients["bn1_gamma"], gradients["bn1_beta"] = gradients["bn1_beta"], gradients["bn1_gamma"]
+
+
+def test_another_gradient_is_found_at_its_node(tmp_path: Path) -> None:
+    report = replay(Recording(planted(tmp_path, "module_fit", swapped_gradients)))
+    assert [found.what for found in report.divergences] == ["gradient of bn1_beta", "gradient of bn1_gamma"]
+    assert report.divergences[0].node == "node bn1 (BatchNorm)"
+
+
+def test_gradients_may_part_as_far_as_they_jump(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = planted(tmp_path, "module_fit", swapped_gradients)
+    monkeypatch.setattr("mxcompat.regression.replay.jump", lambda *_: 10.0)
+    report = replay(Recording(folder))
+    assert not report.divergences and "2 gradients were allowed to part as far as they jump" in report.text()
+    assert report.worst is not None and not report.worst.jumps and report.worst.error < 1e-5
+
+
+def test_jumps_are_measured_in_terms_of_the_recorded_array() -> None:
+    entry, values = {"array": "a", "shape": [2], "dtype": "float32"}, Values(a=np.ones(2, "f"))
+    found = np.array([1.0, 2.0], "f")
+    assert jump(entry, found, found, values, 0.5) == 0
+    assert jump(entry, found, np.array([1.0, 2.7], "f"), values, 0.5) == pytest.approx(0.2)
 
 
 def test_another_share_of_dropout_is_found(tmp_path: Path) -> None:
@@ -269,7 +295,7 @@ def test_elements_that_are_not_kept_show_in_the_size() -> None:
     assert compare(Comparison("", "", ""), entry, value, values, Tolerance()).agrees
     other = value.copy()
     other[np.setdiff1d(np.arange(5000), chosen)[:50]] = 3
-    assert "root mean square" in compare(Comparison("", "", ""), entry, other, values, Tolerance()).problem
+    assert "root mean square" in compare(Comparison("", "", ""), entry, other, values, Tolerance()).text()
     other[:] = value
     other[np.setdiff1d(np.arange(5000), chosen)[0]] = np.nan
     assert "1 values are not finite" in compare(Comparison("", "", ""), entry, other, values, Tolerance()).problem
