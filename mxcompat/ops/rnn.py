@@ -70,7 +70,8 @@ def parameter_size(layers: _Layers, features: int) -> int:
     return weights + biases
 
 
-def _unpack(vector, layers: _Layers, features: int) -> list[_Cell]:
+def unpacked(vector, layers: _Layers, features: int) -> list[_Cell]:
+    """The cells that a packed parameter vector holds, layer by layer and direction by direction."""
     position, weights = 0, []
     for shapes in _weight_shapes(layers, features):
         cell = []
@@ -258,7 +259,7 @@ def rnn(
     layers = _Layers(mode, state_size, num_layers, bidirectional, p, projection_size, *limits)
     if mode != "lstm" and use_sequence_length and sequence_length is None:  # the lengths come fourth then
         state_cell, sequence_length = None, state_cell
-    cells = _unpack(parameters, layers, data.shape[2])
+    cells = unpacked(parameters, layers, data.shape[2])
     if _needs_steps(layers, use_sequence_length, data.device.type):
         lengths = sequence_length.to(torch.int64) if use_sequence_length else None
         results = _run_stepwise(layers, cells, data, state, state_cell, lengths, is_train)

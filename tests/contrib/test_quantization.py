@@ -74,6 +74,24 @@ def test_runs_in_a_module_and_from_a_checkpoint(tmp_path: Path) -> None:
     assert module.predict(data).asnumpy().tolist() == _outputs(*found).tolist()
 
 
+def test_recurrent_layer_before_a_dense_one() -> None:
+    state = {name: mx.sym.Variable(name) for name in ("state", "state_cell")}
+    net = mx.sym.RNN(mx.sym.Variable("data"), state_size=4, num_layers=1, mode="lstm", name="lstm", **state)
+    symbol = mx.sym.FullyConnected(net, num_hidden=2, flatten=False, name="out")
+    shapes = {"data": (3, 2, 5), "state": (1, 2, 4), "state_cell": (1, 2, 4)}
+    sizes = dict(zip(symbol.list_arguments(), symbol.infer_shape(**shapes)[0]))
+    rng = np.random.RandomState(0)
+    args = {name: mx.nd.array(rng.uniform(-0.5, 0.5, size)) for name, size in sizes.items()}
+    held = {name: array for name, array in args.items() if name not in shapes}
+    found, params, _ = quantization.quantize_model(symbol, held, {}, calib_mode="none")
+    operators = [node.op.name for node in found._nodes() if node.op is not None]
+    assert operators[:3] == ["_contrib_quantize_asym", "_contrib_quantized_rnn", "_contrib_quantize_v2"]
+    feeds = {**params, **{name: args[name] for name in shapes}}
+    output = found.bind(mx.cpu(), feeds, grad_req="null").forward()[0]
+    exact = symbol.bind(mx.cpu(), args, grad_req="null").forward()[0]
+    assert np.abs((output - exact).asnumpy()).max() < 0.01
+
+
 def test_smoothing() -> None:
     assert quantization._smooth_distribution(np.array([0.0, 2.0, 2.0]), eps=0.5).tolist() == [0.5, 1.75, 1.75]
     with pytest.raises(ValueError, match="All entries are 0"):
