@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy
+import torch
 
 from mxcompat import registry
 from mxcompat.base import numeric_types, string_types
@@ -40,6 +41,9 @@ def check_label_shapes(labels: Any, preds: Any, wrap: bool = False, shape: bool 
 
 
 def _numpy(array: Any) -> numpy.ndarray:
+    """The elements, to be read only: those of an array on the cpu are not copied."""
+    if type(array) is NDArray and array._data.device.type == "cpu" and array._data.dtype is not torch.bfloat16:
+        return array._data.numpy()
     return array.asnumpy() if hasattr(array, "asnumpy") else numpy.asarray(array)
 
 
@@ -222,9 +226,9 @@ class Accuracy(EvalMetric):
             label, pred = _numpy(label), _numpy(pred)
             if pred.shape != label.shape:
                 pred = numpy.argmax(pred, axis=self.axis)
-            label, pred = label.astype("int32").ravel(), pred.astype("int32").ravel()
+            label, pred = (x.ravel().astype(numpy.int32) for x in (label, pred))
             check_label_shapes(label, pred)
-            self._add(int((pred == label).sum()), len(pred))
+            self._add(int(numpy.count_nonzero(pred == label)), len(pred))
 
 
 @register
@@ -678,7 +682,7 @@ class CustomMetric(EvalMetric):
         if not self._allow_extra_outputs:
             labels, preds = check_label_shapes(labels, preds, True)
         for pred, label in zip(preds, labels):
-            found = self._feval(_numpy(label), _numpy(pred))
+            found = self._feval(numpy.array(_numpy(label)), numpy.array(_numpy(pred)))  # which may write them
             total, count = found if isinstance(found, tuple) else (found, 1)
             self._add(total, count)
 

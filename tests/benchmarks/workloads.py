@@ -12,8 +12,10 @@ import subprocess
 import sys
 import time
 
+import numpy as np
+
 from tests.benchmarks import sparse
-from tests.benchmarks.networks import NETWORKS, batch, mlp, resnet50
+from tests.benchmarks.networks import NETWORKS, batch, mlp, resnet50, unrolled_lstm
 from tests.benchmarks.reading import READING
 
 #: the clock: processor time of all threads (BENCHMARK_CLOCK=cpu) does not see what else the machine does
@@ -132,6 +134,56 @@ def infer(mx, name):
     return steady(lambda: module.forward(one_batch, is_train=False), mx.nd.waitall)
 
 
+BUCKETS = (5, 10, 15, 20)
+
+
+def buckets(mx):
+    """One step of a BucketingModule whose batches come in four lengths, in turn: an unrolled LSTM."""
+
+    def generate(length):
+        return unrolled_lstm(mx, length), ("data",), ("softmax_label",)
+
+    def one(length):
+        data, label = (mx.nd.array(x[:, :length]) for x in batch("unrolled LSTM"))
+        shapes = [("data", data.shape)], [("softmax_label", label.shape)]
+        return mx.io.DataBatch([data], [label], bucket_key=length, provide_data=shapes[0], provide_label=shapes[1])
+
+    batches = [one(length) for length in BUCKETS]
+    module = mx.mod.BucketingModule(generate, default_bucket_key=max(BUCKETS))
+    module.bind(batches[-1].provide_data, batches[-1].provide_label)
+    module.init_params(mx.init.Xavier())
+    module.init_optimizer(optimizer_params={"learning_rate": 0.01, "momentum": 0.9})
+
+    def steps():
+        for one_batch in batches:
+            module.forward_backward(one_batch)
+            module.update()
+
+    return steady(steps, mx.nd.waitall) / len(BUCKETS)
+
+
+def _fit(mx, **options):
+    data, label = (np.concatenate([x] * 50) for x in batch("MLP"))
+    module = mx.mod.Module(mlp(mx))
+    module.fit(mx.io.NDArrayIter(data, label, 64), optimizer_params={"learning_rate": 0.01, "momentum": 0.9}, **options)
+    mx.nd.waitall()
+
+
+def fit_small(mx):
+    """A whole small job, from the symbol to the end of ``fit``: 3 epochs of 50 batches, Speedometer included."""
+    mx.mod, mx.nd.waitall()  # imported
+    start = clock()
+    _fit(mx, num_epoch=3, batch_end_callback=mx.callback.Speedometer(64, 20))
+    return clock() - start
+
+
+def fit_batch(mx):
+    """One batch in the middle of ``fit``: iterator, step, metric, callbacks."""
+    times = []
+    _fit(mx, num_epoch=61, epoch_end_callback=lambda *state: times.append((mx.nd.waitall(), clock())[1]))
+    return statistics.median(after - before for before, after in zip(times[20:], times[21:])) / 50
+
+
 def _by_hand(torch, name, compiled):
     net = NETWORKS[name][1](torch)
     data, label = (torch.from_numpy(x) for x in batch(name))
@@ -205,6 +257,9 @@ for _name in ("sgd", "adam"):
             functools.partial(embedding, optimizer=_name, sparse_grad=_sparse),
             _by_hand_too,
         )
+WORKLOADS["fit MLP, 3 epochs of 50 batches"] = (fit_small, None)
+WORKLOADS["a batch within fit, MLP"] = (fit_batch, None)
+WORKLOADS["train unrolled LSTM in four buckets"] = (buckets, None)
 WORKLOADS["linear regression on csr, 1,000 x 1M"] = (linear, None)
 WORKLOADS.update((name, (workload, None)) for name, workload in READING.items())
 for _name in NETWORKS:
