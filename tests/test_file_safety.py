@@ -220,6 +220,20 @@ class TestRecords:
         with pytest.raises(MXNetError, match=r"a\.lst: line 1: Bad ImageList format"):
             mx.io.ImageRecordIter(path_imgrec=path, path_imglist=listing, data_shape=(3, 8, 8), batch_size=1)
 
+    def test_image_iter_names_the_record(self, tmp_path: Path) -> None:
+        pytest.importorskip("cv2")
+        image = recordio.pack_img((0, 1.0, 0, 0), np.zeros((8, 8, 3), np.uint8))
+        path = written(tmp_path / "a.rec", b"".join(part for part in record_chunks(image)))
+        index = written(tmp_path / "a.idx", b"0\t0\n")
+        with pytest.raises(KeyError, match=r"a\.rec: key 0: the image list has no labels"):
+            listing = written(tmp_path / "a.lst", b"1\t1.0\ta.jpg\n")
+            next(mx.image.ImageIter(1, (3, 8, 8), path_imgrec=path, path_imgidx=index, path_imglist=listing))
+        for content in (b"short", image[:30]):
+            path = written(tmp_path / "b.rec", b"".join(record_chunks(content)))
+            for options in ({}, {"path_imgidx": index}):
+                with pytest.raises(MXNetError, match=r"b\.rec"):
+                    next(mx.image.ImageIter(1, (3, 8, 8), path_imgrec=path, **options))
+
 
 class TestNumbers:
     def test_numbers_beyond_every_type(self, tmp_path: Path) -> None:

@@ -8,9 +8,11 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from mxcompat import io, recordio
 from mxcompat import ndarray as nd
-from mxcompat.base import MXNetError, numeric_types
+from mxcompat.base import DamagedFile, MXNetError, numeric_types
 from mxcompat.image.augmenters import CreateAugmenter
 from mxcompat.image.functions import imdecode
 
@@ -22,16 +24,18 @@ _LAST_BATCH = ("pad", "discard", "roll_over")
 
 def _listed(path: str, dtype: str) -> Iterator[tuple[int, tuple[Any, str]]]:
     """The lines of a ``.lst`` file: key, labels and file name."""
-    with open(path, encoding="utf-8") as lines:
+    with open(path, "rb") as lines:
         for number, line in enumerate(lines, 1):
-            fields = line.strip().split("\t")
             try:
-                key, labels = int(fields[0]), [float(field) for field in fields[1:-1]]
+                fields = line.decode("utf-8").strip().split("\t")
+                key, labels = int(fields[0]), np.array([float(field) for field in fields[1:-1]])
+                with np.errstate(over="ignore", invalid="ignore"):
+                    stored = labels.astype(dtype)
             except ValueError:
-                raise ValueError(
-                    f"{path}: line {number}: expected a number, labels and a path, separated by TABs, found {line!r}"
+                raise DamagedFile(
+                    f"{path}: line {number}: expected a number, labels and a path, separated by TABs, found {line[:100]!r}"
                 ) from None
-            yield key, (nd.array(labels, dtype=dtype), fields[-1])
+            yield key, (nd.array(stored, dtype=dtype), fields[-1])
 
 
 def _given(entries: list, dtype: str) -> Iterator[tuple[str, tuple[Any, str]]]:
@@ -42,6 +46,12 @@ def _given(entries: list, dtype: str) -> Iterator[tuple[str, tuple[Any, str]]]:
         else:
             labels = [entry[0]] if isinstance(entry[0], numeric_types) else entry[0]
         yield str(number), (nd.array(labels, dtype=dtype), entry[-1])
+
+
+class _NoLabel(MXNetError, KeyError):
+    """Compat: programs catch ``KeyError`` for a record that the image list does not name."""
+
+    __str__ = Exception.__str__
 
 
 class ImageIter(io.DataIter):
@@ -157,7 +167,7 @@ class ImageIter(io.DataIter):
                 if self.last_batch_handle != "discard":
                     self.imgrec.reset()
                 raise StopIteration
-            header, image = recordio.unpack(record)
+            header, image = self._unpacked(record)
             return header.label, image
         if self.cur >= len(self.seq):
             if self.last_batch_handle != "discard":
@@ -166,10 +176,19 @@ class ImageIter(io.DataIter):
         key = self.seq[self.cur]
         self.cur += 1
         if self.imgrec is not None:
-            header, image = recordio.unpack(self.imgrec.read_idx(key))
+            header, image = self._unpacked(self.imgrec.read_idx(key))
+            if self.imglist is not None and key not in self.imglist:
+                raise _NoLabel(f"{self.imgrec.uri}: key {key}: the image list has no labels for it")
             return (header.label if self.imglist is None else self.imglist[key][0]), image
         label, path = (self.imglist or {})[key]
         return label, self.read_image(path)
+
+    def _unpacked(self, record: bytes) -> tuple[Any, bytes]:
+        """Header and image of a record; ``DamagedFile`` naming the file for one that has no whole header."""
+        try:
+            return recordio.unpack(record)
+        except MXNetError as error:
+            raise DamagedFile(f"{self.imgrec.uri}: {self._where()}: {error}") from error
 
     # -- batches ------------------------------------------------------------------------------------------------
 
@@ -220,8 +239,16 @@ class ImageIter(io.DataIter):
             logging.debug("Invalid image, skipping:  %s", error)
             return False
         batch_data[place] = self.postprocess_data(self.augmentation_transform(data))
-        batch_label[place] = label
+        self._put_label(batch_label, place, label)
         return True
+
+    def _put_label(self, batch_label: Any, place: int, label: Any) -> None:
+        try:
+            batch_label[place] = label
+        except (MXNetError, ValueError) as error:
+            raise DamagedFile(
+                f"{self._where()}: a label that is not of label_width={self.label_width}: {error}"
+            ) from error
 
     # -- what a subclass may override ---------------------------------------------------------------------------
 
@@ -238,18 +265,20 @@ class ImageIter(io.DataIter):
             raise RuntimeError("Data shape is wrong")
 
     def imdecode(self, s: bytes) -> Any:
-        """The image in encoded bytes; ``RuntimeError`` with its key or path for one that cannot be decoded."""
+        """The image in encoded bytes; ``MXNetError`` with its key or path for one that cannot be decoded."""
         try:
             return imdecode(s)
         except (MXNetError, ValueError) as error:
-            raise RuntimeError(f"Broken image {self._where()}, {error}") from error
+            raise MXNetError(f"Broken image {self._where()}, {error}") from error
 
     def _where(self) -> str:
         """Which sample was read last."""
         if self.seq is None:
             return f"in {self.imgrec.uri}"
         key = self.seq[self.cur - 1]
-        return f"index: {key}" if self.imglist is None else f"filename: {self.imglist[key][1]}"
+        if self.imglist is not None and key in self.imglist:
+            return f"filename: {self.imglist[key][1]}" + (f" (key {key} of {self.imgrec.uri})" if self.imgrec else "")
+        return f"index: {key} of {self.imgrec.uri}"
 
     def read_image(self, fname: str) -> bytes:
         """The bytes of an image file in ``path_root``."""

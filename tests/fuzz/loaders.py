@@ -290,6 +290,10 @@ def _load_two_labels(folder: str) -> None:
     )
 
 
+def _load_by_augmenters(folder: str) -> None:
+    _epoch(mx.image.ImageIter(4, (3, 8, 8), **_options(folder)))
+
+
 def _load_boxes(folder: str) -> None:
     _epoch(
         mx.io.ImageDetRecordIter(
@@ -414,5 +418,11 @@ def loaders() -> dict[str, Loader]:
             [s for i, s in enumerate(_picture_sets()) if i != 1], _load_pictures, weight=4, room=room
         )
         found["ImageRecordIter, 2 labels"] = Loader(_picture_sets()[1:2], _load_two_labels, weight=1, room=room)
+        found["image.ImageIter"] = Loader(
+            [files for files in _picture_sets() if "set.idx" in files] + _picture_sets()[:1],
+            _load_by_augmenters,
+            weight=2,
+            room=room,
+        )
         found["ImageDetRecordIter"] = Loader(_box_sets(), _load_boxes, weight=3, room=room)
     return found
