@@ -570,10 +570,10 @@ def _from_record(record: Any) -> NDArray:
         raise MXNetError(f"the array was {was}saved under NumPy shape semantics: turn these {turn} with mx.np_shape")
     if record.data is None:
         raise MXNetError("an array without memory (never allocated) cannot be loaded")
+    data = record.data if record.data.flags.writeable and record.data.flags.owndata else np.array(record.data)
     if record.dtype == "bfloat16":
-        tensor = torch.from_numpy(np.array(record.data).view(np.int16)).view(torch.bfloat16)
+        tensor = torch.from_numpy(data.view(np.int16)).view(torch.bfloat16)
     else:
-        data = record.data if record.data.flags.writeable and record.data.flags.owndata else np.array(record.data)
         tensor = torch.from_numpy(data)
     context = current_context()
     device = torch_device(context)
