@@ -21,7 +21,9 @@ PoolLayout = Optional(Enum("NCDHW", "NCHW", "NCW", "NDHWC", "NHWC", "NWC"))
 
 
 def pooled_size(size: int, kernel: int, stride: int, pad: int, convention: str) -> int:
-    """How many windows fit along an axis."""
+    """How many windows fit along an axis; ``same``: one at every stride, cut by the border."""
+    if convention == "same":
+        return -(-size // stride)
     room = size + 2 * pad - kernel
     return 1 + (-(-room // stride) if convention == "full" else room // stride)
 
@@ -36,17 +38,18 @@ def pooling_shape(params: Params, shape: tuple) -> tuple:
         raise MXNetError(f"layout={params.layout!r} does not fit data of shape {shape}")
     if params.pool_type == "lp" and params.p_value not in (1, 2, 3):
         raise MXNetError(f"p_value={params.p_value}: expected 1, 2 or 3 for pool_type='lp'")
-    if params.pooling_convention == "same":
-        # Compat: no input gets through the original's own checks of this convention.
-        raise MXNetError("pooling_convention='same' is not usable: expected 'valid' or 'full'")
+    if params.pooling_convention == "same" and (axes != 1 or params.pad != (0, 0, 0)):
+        # Compat: the original's check reads three paddings, whatever the number of axes
+        raise MXNetError("pooling_convention='same' needs data of one spatial axis and pad=(0, 0, 0)")
     if params.global_pool:
         return layout_shape((*data[:2], *(1,) * axes), params.layout)
     if len(params.kernel) != axes:
         raise MXNetError(f"kernel={params.kernel}: expected {axes} entries for data of shape {shape}")
-    for name in ("stride", "pad"):
-        if len(params[name]) not in (0, axes):
+    pad = params.pad if params.pooling_convention != "same" else ()
+    for name, given in (("stride", params.stride), ("pad", pad)):
+        if len(given) not in (0, axes):
             raise MXNetError(f"{name}={params[name]}: expected as many entries as kernel={params.kernel}")
-    stride, pad = params.stride or (1,) * axes, params.pad or (0,) * axes
+    stride, pad = params.stride or (1,) * axes, pad or (0,) * axes
     space = []
     for n, k, s, p in zip(data[2:], params.kernel, stride, pad):
         if k < 1 or s < 1 or p < 0 or p >= k:
@@ -59,9 +62,9 @@ def pooling_shape(params: Params, shape: tuple) -> tuple:
     return layout_shape((*data[:2], *space), params.layout)
 
 
-def window_reach(size: int, kernel: int, stride: int, pad: int, full: bool) -> int:
+def window_reach(size: int, kernel: int, stride: int, pad: int, convention: str) -> int:
     """How many positions the last window reaches beyond the right padding."""
-    count = pooled_size(size, kernel, stride, pad, "full" if full else "valid")
+    count = pooled_size(size, kernel, stride, pad, convention)
     return max((count - 1) * stride + kernel - size - 2 * pad, 0)
 
 
@@ -70,9 +73,11 @@ def _touches_data(size: int, kernel: int, stride: int, pad: int) -> bool:
     return (pooled_size(size, kernel, stride, pad, "full") - 1) * stride - pad < size
 
 
-def _torch_agrees(windows: Sequence[tuple], full: bool) -> bool:
+def _torch_agrees(windows: Sequence[tuple], convention: str) -> bool:
     """Whether torch makes the same windows: its ceil mode drops those in the right padding."""
-    return all(2 * p <= k and (not full or _touches_data(n, k, s, p)) for n, k, s, p in windows)
+    if convention == "same":
+        return False
+    return all(2 * p <= k and (convention == "valid" or _touches_data(n, k, s, p)) for n, k, s, p in windows)
 
 
 def explicit_padding(pad: Sequence[int], reach: Sequence[int]) -> list[int]:
@@ -80,20 +85,20 @@ def explicit_padding(pad: Sequence[int], reach: Sequence[int]) -> list[int]:
     return [amount for p, r in reversed(list(zip(pad, reach))) for amount in (p, p + r)]
 
 
-def _maximum(data, kernel, stride, pad, full):
+def _maximum(data, kernel, stride, pad, convention):
     windows = list(zip(data.shape[2:], kernel, stride, pad))
-    if not _torch_agrees(windows, full):
+    if not _torch_agrees(windows, convention):
         lowest = torch.finfo(data.dtype).min
-        reach = [window_reach(n, k, s, p, full) for n, k, s, p in windows]
+        reach = [window_reach(n, k, s, p, convention) for n, k, s, p in windows]
         data = functional.pad(data, explicit_padding(pad, reach), value=lowest)
-        pad, full = (0,) * len(kernel), False
-    return _MAX[len(kernel)](data, kernel, stride, pad, 1, full)
+        pad, convention = (0,) * len(kernel), "valid"
+    return _MAX[len(kernel)](data, kernel, stride, pad, 1, convention == "full")
 
 
-def _total(data, kernel, stride, pad, full):
+def _total(data, kernel, stride, pad, convention):
     """Sum over each window; positions outside the data count as zero."""
     windows = list(zip(data.shape[2:], kernel, stride, pad))
-    reach = [window_reach(n, k, s, p, full) for n, k, s, p in windows]
+    reach = [window_reach(n, k, s, p, convention) for n, k, s, p in windows]
     if any(reach) or any(2 * p > k for _, k, _, p in windows):
         data, pad = functional.pad(data, explicit_padding(pad, reach)), (0,) * len(kernel)
     if len(kernel) == 3:
@@ -104,10 +109,10 @@ def _total(data, kernel, stride, pad, full):
     return lifted.squeeze(2)
 
 
-def _counts(size: int, kernel: int, stride: int, pad: int, full: bool, include_pad: bool) -> list[int]:
+def _counts(size: int, kernel: int, stride: int, pad: int, convention: str, include_pad: bool) -> list[int]:
     """By how much each window along one axis is divided."""
     counts = []
-    for index in range(pooled_size(size, kernel, stride, pad, "full" if full else "valid")):
+    for index in range(pooled_size(size, kernel, stride, pad, convention)):
         start = index * stride - pad
         end = min(start + kernel, size + pad)
         count = end - start if include_pad else min(end, size) - max(start, 0)
@@ -118,15 +123,15 @@ def _counts(size: int, kernel: int, stride: int, pad: int, full: bool, include_p
 _AVERAGE = {1: functional.avg_pool1d, 2: functional.avg_pool2d, 3: functional.avg_pool3d}
 
 
-def _average(data, kernel, stride, pad, full, include_pad):
+def _average(data, kernel, stride, pad, convention, include_pad):
     windows = list(zip(data.shape[2:], kernel, stride, pad))
-    if _torch_agrees(windows, full):
-        return _AVERAGE[len(kernel)](data, kernel, stride, pad, full, include_pad)
+    if _torch_agrees(windows, convention):
+        return _AVERAGE[len(kernel)](data, kernel, stride, pad, convention == "full", include_pad)
     divisor = torch.ones((), dtype=data.dtype, device=data.device)
     for window in windows:
-        counts = torch.tensor(_counts(*window, full, include_pad), dtype=data.dtype, device=data.device)
+        counts = torch.tensor(_counts(*window, convention, include_pad), dtype=data.dtype, device=data.device)
         divisor = divisor.unsqueeze(-1) * counts
-    return _total(data, kernel, stride, pad, full) / divisor
+    return _total(data, kernel, stride, pad, convention) / divisor
 
 
 def _root(total, power):
@@ -134,14 +139,14 @@ def _root(total, power):
     return total.sqrt() if power == 2 else total.sign() * total.abs() ** (1 / power)
 
 
-def _pool(data, pool_type, kernel, stride, pad, full, power, include_pad):
+def _pool(data, pool_type, kernel, stride, pad, convention, power, include_pad):
     if pool_type == "max":
-        return _maximum(data, kernel, stride, pad, full)
+        return _maximum(data, kernel, stride, pad, convention)
     if pool_type == "avg":
-        return _average(data, kernel, stride, pad, full, include_pad)
+        return _average(data, kernel, stride, pad, convention, include_pad)
     if pool_type == "sum" or power == 1:
-        return _total(data, kernel, stride, pad, full)
-    return _root(_total(data**power, kernel, stride, pad, full), power)
+        return _total(data, kernel, stride, pad, convention)
+    return _root(_total(data**power, kernel, stride, pad, convention), power)
 
 
 def _pool_everything(data, pool_type, power):
@@ -173,7 +178,8 @@ def pooling(
 ):
     """Maximum, average, sum or p-norm over sliding windows: data (N, C, *space) -> (N, C, *out).
 
-    out = (in + 2 * pad - kernel) / stride + 1, rounded down (``valid``) or up (``full``). ``avg`` divides by the size
+    out = (in + 2 * pad - kernel) / stride + 1, rounded down (``valid``) or up (``full``); ``same``, for one axis and
+    pad=(0, 0, 0): in / stride, rounded up. ``avg`` divides by the size
     of the window cut off at the padded data, or, without ``count_include_pad``, at the data itself; ``lp`` is
     (sum of x ** p_value) ** (1 / p_value). ``global_pool`` ignores kernel, stride and pad and leaves one position. The
     gradient of a maximum goes to the first position that holds it. In a channels-last ``layout`` the channel is the
@@ -185,8 +191,8 @@ def pooling(
         result = _pool_everything(image, pool_type, p_value)
     else:
         axes = len(kernel)
-        stride, pad = stride or (1,) * axes, pad or (0,) * axes
-        full = pooling_convention == "full"
+        same = pooling_convention == "same"
+        stride, pad = stride or (1,) * axes, (0,) * axes if same or not pad else pad
         include_pad = count_include_pad is None or count_include_pad
-        result = _pool(image, pool_type, kernel, stride, pad, full, p_value, include_pad)
+        result = _pool(image, pool_type, kernel, stride, pad, pooling_convention, p_value, include_pad)
     return result.movedim(1, -1).contiguous() if channels_last else result

@@ -113,8 +113,7 @@ def pooling_v1(
     if global_pool:
         kernel, stride, pad = tuple(data.shape[2:]), (1, 1), (0, 0)
     stride, pad = stride or (1, 1), pad or (0, 0)
-    full = pooling_convention == "full"
-    reach = [window_reach(n, k, s, p, full) for n, k, s, p in zip(data.shape[2:], kernel, stride, pad)]
+    reach = [window_reach(n, k, s, p, pooling_convention) for n, k, s, p in zip(data.shape[2:], kernel, stride, pad)]
     padded = functional.pad(data, explicit_padding(pad, (0, 0)))
     lowest = float("-inf") if pool_type == "max" else 0.0
     padded = functional.pad(padded, explicit_padding((0, 0), reach), value=lowest)
