@@ -63,9 +63,13 @@ class Report:
         supported = max(self.uses - missing - differ, 0)
         share = 100.0 * supported / self.uses if self.uses else 100.0
         return (
-            f"{self.files} files, {self.uses} MXNet uses: {supported} supported ({share:.1f} %), {differ} differ, "
+            f"{_counted(self.files, 'file')}, {_counted(self.uses, 'MXNet use')}: {supported} supported ({share:.1f} %), {differ} differ, "
             f"{missing} missing"
         )
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def as_text(report: Report) -> str:

@@ -37,7 +37,8 @@ def check_notebook(text: str, file: str) -> tuple[list[Finding], int]:
     findings, uses = check_source("\n".join(lines), file)
     for finding in findings:
         cell_number, line = places[finding.line - 1]
-        found.append(replace(finding, cell=cell_number, line=line))
+        words = finding.text.replace("mxcompat run gives it back", "%load_ext mxcompat gives it back")
+        found.append(replace(finding, cell=cell_number, line=line, text=words))
     return found, uses
 
 

@@ -28,7 +28,7 @@ import numpy as np
 
 from mxcompat.migrate import removed_modules
 
-__all__ = ["NUMPY_METHODS", "NUMPY_NAMES", "PYTHON_NAMES", "restore"]
+__all__ = ["NUMPY_METHODS", "NUMPY_NAMES", "PYTHON_NAMES", "restore", "withdraw"]
 
 
 def _asscalar(a: Any) -> Any:
@@ -199,32 +199,53 @@ def _wrap_array(current: Callable) -> Callable:
     return array
 
 
-def _restore_numpy() -> None:
-    for name, value in NUMPY_NAMES.items():
-        if not _has(np, name):
-            setattr(np, name, value)
-    np.fromstring = _wrap_fromstring(np.fromstring)
-    if int(np.__version__.split(".")[0]) >= 2:
-        np.array = _wrap_array(np.array)
-        np.set_printoptions(legacy="1.25")
-
-
 def _has(module: Any, name: str) -> bool:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return hasattr(module, name)
 
 
-def restore() -> None:
-    """Put the old names back into NumPy and Python's modules, for this process; a second call changes nothing."""
-    if getattr(np, "_mxcompat_idioms", False):
-        return
-    np._mxcompat_idioms = True  # type: ignore[attr-defined]
+#: what takes the old names out again, in the order in which they were put back
+_undo: list[Callable[[], object]] = []
+
+
+def _put(owner: Any, name: str, value: Any) -> None:
+    old = vars(owner).get(name, _undo)
+    setattr(owner, name, value)
+    _undo.append(
+        functools.partial(delattr, owner, name) if old is _undo else functools.partial(setattr, owner, name, old)
+    )
+
+
+def _restore_numpy() -> None:
+    for name, value in NUMPY_NAMES.items():
+        if not _has(np, name):
+            _put(np, name, value)
+    _put(np, "fromstring", _wrap_fromstring(np.fromstring))
+    if int(np.__version__.split(".")[0]) >= 2:
+        _put(np, "array", _wrap_array(np.array))
+        _undo.append(functools.partial(np.set_printoptions, **np.get_printoptions()))
+        np.set_printoptions(legacy="1.25")
+
+
+def restore() -> bool:
+    """Put the old names back into NumPy and Python's modules, for this process; False if they are there already."""
+    if _undo:
+        return False
     _restore_numpy()
     for module, names in PYTHON_NAMES.items():
         for name, value in names.items():
             if not _has(module, name):
-                setattr(module, name, value)
+                _put(module, name, value)
     for module_name, make in PYTHON_MODULES.items():
         if module_name not in sys.modules and importlib.util.find_spec(module_name) is None:
+            before = set(sys.modules)
             sys.modules[module_name] = make()
+            _undo.extend(functools.partial(sys.modules.pop, each, None) for each in set(sys.modules) - before)
+    return True
+
+
+def withdraw() -> None:
+    """Take out again what ``restore`` put back; objects that were made meanwhile stay as they are."""
+    while _undo:
+        _undo.pop()()

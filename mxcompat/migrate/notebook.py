@@ -1,4 +1,6 @@
-"""The notebook extension, ``%load_ext mxcompat``: the alias is installed, and a Symbol shows as a drawing of its graph.
+"""The notebook extension, ``%load_ext mxcompat``: a notebook runs as a script does under ``mxcompat run``.
+
+The alias is installed, names that NumPy and Python removed work again, and a Symbol shows as a drawing of its graph.
 
 The drawing is SVG where the program ``dot`` of Graphviz is installed, and the plain text of ``print_summary``'s nodes with
 a note elsewhere. An NDArray shows as MXNet's, by its ``repr``.
@@ -9,7 +11,7 @@ from __future__ import annotations
 import shutil
 from typing import Any
 
-from mxcompat.migrate import alias
+from mxcompat.migrate import alias, idioms
 
 __all__ = ["load", "symbol_mimebundle", "unload"]
 
@@ -18,24 +20,29 @@ _MOST_NODES = 1000
 _NO_DOT = "(a drawing needs the program dot: install Graphviz)"
 _TOO_LARGE = f"(not drawn: more than {_MOST_NODES} nodes)"
 _installed: list[alias.Alias] = []
+_restored: list[bool] = []
 
 
 def load(ipython: Any) -> None:
-    """Install the alias and the drawing of symbols in an IPython shell; without one (None) the alias alone."""
+    """Install alias, old names and the drawing of symbols in an IPython shell; without one (None) no drawing."""
     _installed.append(alias.install())
+    _restored.append(idioms.restore())
     formatter = _formatter(ipython)
     if formatter is not None:
         formatter.for_type_by_name("mxcompat.symbol.symbol", "Symbol", symbol_mimebundle)
 
 
 def unload(ipython: Any) -> None:
-    """Take both back; an alias that was there before stays."""
+    """Take all of it back; an alias and old names that were there before stay."""
     formatter = _formatter(ipython)
     if formatter is not None:
         formatter.pop("mxcompat.symbol.symbol.Symbol", None)
     while _installed:
         with _installed.pop():
             pass
+    if any(_restored):
+        idioms.withdraw()
+    _restored.clear()
 
 
 def _formatter(ipython: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import logging
 import warnings
+from collections.abc import Collection
 from typing import Any
 
 __all__ = ["NotPython", "OLD_ATTRIBUTES", "OLD_METHODS", "OLD_MODULES", "OLD_NAMES"]
@@ -82,6 +83,7 @@ def convert(text: str, file: str) -> str:
         ast.parse(converted)
     except (SyntaxError, ValueError) as error:
         raise NotPython(f"line {getattr(error, 'lineno', 0)} stays Python 2: {getattr(error, 'msg', error)}") from None
+    converted = _with_next(converted)
     return converted if _has_true_division(text) else _integer_divisions(converted)
 
 
@@ -105,6 +107,27 @@ def _spaces_for_tabs(text: str) -> str:
     return "".join(lines)
 
 
+def _with_next(converted: str) -> str:
+    """The text with ``next`` beside each ``__next__`` that the fixers made of it in a class that is derived.
+
+    MXNet's iterators call both, and their base class has both: a class that replaces one of them replaces half.
+    """
+    lines = converted.splitlines(keepends=True)
+    ends: list[tuple[int, str]] = []
+    for node in ast.walk(ast.parse(converted)):
+        if not isinstance(node, ast.ClassDef) or not set(map(ast.unparse, node.bases)) - {"object"}:
+            continue
+        methods = {part.name: part for part in node.body if isinstance(part, ast.FunctionDef)}
+        names = {name.id for part in node.body for name in ast.walk(part) if isinstance(name, ast.Name)}
+        if "__next__" in methods and not {"next", "__next__"} & (methods.keys() - {"__next__"} | names):
+            method = methods["__next__"]
+            ends.append((method.end_lineno or method.lineno, " " * method.col_offset))
+    for line, indent in sorted(ends, reverse=True):
+        lines[line - 1] = lines[line - 1].rstrip("\r\n") + "\n"
+        lines.insert(line, f"\n{indent}next = __next__\n")
+    return "".join(lines)
+
+
 # -- division -----------------------------------------------------------------------------------------------------
 
 
@@ -112,17 +135,36 @@ def _has_true_division(text: str) -> bool:
     return "__future__ import" in text and "division" in text.partition("__future__")[2].partition("\n\n")[0]
 
 
-def _is_integer(node: ast.expr) -> bool:
-    """Whether the value is an integer by its form: a literal, a length, a size, or a sum or product of these."""
+def _integer_names(tree: ast.Module) -> set[str]:
+    """The names that a module binds once, at its top, and to an integer: its constants."""
+    names: list[str] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+            names.append(node.id)
+        elif isinstance(node, ast.arg):
+            names.append(node.arg)
+        elif isinstance(node, ast.alias):
+            names.append(node.asname or node.name)
+        elif isinstance(node, (ast.Global, ast.Nonlocal)):
+            names += node.names
+    plain = [part for part in tree.body if isinstance(part, ast.Assign) and isinstance(part.value, ast.Constant)]
+    found = {part.targets[0].id for part in plain if isinstance(part.targets[0], ast.Name) and _is_integer(part.value)}
+    return {name for name in found if names.count(name) == 1}
+
+
+def _is_integer(node: ast.expr, constants: Collection[str] = ()) -> bool:
+    """Whether the value is an integer by its form: a literal, a length, a size, a constant, or a sum or product of these."""
     if isinstance(node, ast.Constant):
         return isinstance(node.value, int)
+    if isinstance(node, ast.Name):
+        return node.id in constants
     if isinstance(node, ast.Call):
         return isinstance(node.func, ast.Name) and node.func.id in _INTEGER_CALLS
     if isinstance(node, ast.BinOp):
         exact = isinstance(node.op, (ast.Add, ast.Sub, ast.Mult, ast.FloorDiv, ast.Mod, ast.Div))
-        return exact and _is_integer(node.left) and _is_integer(node.right)
+        return exact and _is_integer(node.left, constants) and _is_integer(node.right, constants)
     if isinstance(node, ast.UnaryOp):
-        return _is_integer(node.operand)
+        return _is_integer(node.operand, constants)
     is_item = isinstance(node, ast.Subscript) and isinstance(node.value, ast.Attribute)
     return is_item and node.value.attr == "shape"  # type: ignore[attr-defined]
 
@@ -142,9 +184,9 @@ def _quotients(text: str) -> list[ast.BinOp]:
 def _integer_divisions(text: str) -> str:
     """The text with ``//`` in the place of each ``/`` between integers."""
     lines = text.splitlines(keepends=True)
-    places = []
+    places, constants = [], _integer_names(ast.parse(text))
     for node in _quotients(text):
-        if _is_integer(node.left) and _is_integer(node.right):
+        if _is_integer(node.left, constants) and _is_integer(node.right, constants):
             places.append(_sign_place(lines, node))
     for line, column in sorted(filter(None, places), reverse=True):
         row = lines[line].encode()

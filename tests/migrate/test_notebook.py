@@ -41,6 +41,17 @@ def test_load_and_unload(shell: SimpleNamespace) -> None:
     assert not registered and "mxnet" not in sys.modules
 
 
+def test_old_names_work_until_unload(shell: SimpleNamespace) -> None:
+    import numpy as np
+
+    before, options = dict(vars(np)), np.get_printoptions()
+    mx.load_ipython_extension(shell)
+    assert np.float is float and np.array([1.0], copy=False).shape == (1,)
+    assert np.fromstring(b"abc", np.uint8).tolist() == [97, 98, 99]
+    mx.unload_ipython_extension(shell)
+    assert vars(np) == before and np.get_printoptions() == options
+
+
 def test_an_alias_that_was_there_stays(shell: SimpleNamespace) -> None:
     with alias.install():
         mx.load_ipython_extension(shell)

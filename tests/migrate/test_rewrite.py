@@ -180,6 +180,21 @@ def test_python2() -> None:
     assert rewrite_source(text, "a.py").text == text
 
 
+def test_next_stays_where_mxnet_calls_it() -> None:
+    """MXNet's iterators call ``next``, Python 3 calls ``__next__``."""
+    derived = "class I(mx.io.DataIter):\n    def next(self):\n        print 1\n    x = 1\n"
+    assert "    def __next__(self):\n        print(1)\n\n    next = __next__\n    x = 1\n" in rewrite(derived, py2=True)
+    assert "next = " not in rewrite(derived.replace("mx.io.DataIter", "object"), py2=True)
+    at_end = rewrite("class I(A):\n    def next(self):\n        print 1", py2=True)
+    assert at_end.endswith("print(1)\n\n    next = __next__\n")
+
+
+def test_quotients_of_constants() -> None:
+    text = "N = 3\nM = 4\nM = 5\nK = 2.0\nprint len(x) / N, 2 * N / 2, M / 2, 1 / K\n"
+    assert "print(len(x) // N, 2 * N // 2, M / 2, 1 / K)" in rewrite(text, py2=True)
+    assert "len(x) / N" in rewrite(text + "def f(N):\n    pass\n", py2=True)
+
+
 @pytest.mark.parametrize(
     "text", ["print(input('x'))\n", "for k in d.items(): pass\n", "x = 1 / 2\n", "list(map(f, x))\n"]
 )
