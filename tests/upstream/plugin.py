@@ -12,6 +12,7 @@ import json
 import os
 import signal
 import sys
+import threading
 import time
 
 import pytest
@@ -51,6 +52,8 @@ class Uses:
                 real = os.path.realpath(path)
                 kinds = [kind for folder, kind in self.folders if real.startswith((folder + os.sep, folder + ".py"))]
                 self.known[path] = kinds[0] if kinds else None
+            if frame.f_code.co_name == "np_array":  # mx.util.use_np
+                self.found.add("np")
             if self.known[path]:
                 self.found.add(self.known[path])
 
@@ -96,6 +99,7 @@ class Reporter:
         signal.setitimer(signal.ITIMER_REAL, self.limit)
         if self.uses:
             self.uses.found = set()
+            threading.setprofile(self.uses.profile)
             sys.setprofile(self.uses.profile)
         try:
             yield
@@ -104,6 +108,7 @@ class Reporter:
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
             sys.setprofile(None)
+            threading.setprofile(None)
         outcome, error = self.results.pop(item.nodeid)
         uses = sorted(self.uses.found) if self.uses else []
         self.write(id=name, outcome=outcome, seconds=round(time.time() - begin, 2), error=error, uses=uses)
