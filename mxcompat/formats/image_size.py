@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 
 from mxcompat.base import DamagedFile
@@ -13,17 +14,28 @@ _ALWAYS_FINE = 1 << 20  # pixels
 #: JPEG image takes a bit at least and stands for 64 pixels, or 16 times as many in the coarsest channel.
 _PIXELS_OF_A_BYTE = 8256
 _FRAMES = {0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF}  # start of a frame of JPEG
+_SHORT = 1 << 14  # bytes that are searched for frames faster than their segments are followed
+_FRAME = re.compile(rb"\xff(?=[\xc0-\xc3\xc5-\xc7\xc9-\xcb\xcd-\xcf]...(....))", re.DOTALL)
 _ALONE = {0x01, *range(0xD0, 0xD8)}  # markers without a length
 
 
 def check_size(content: bytes | bytearray | memoryview) -> None:
     """``DamagedFile`` for a JPEG, PNG or BMP image of more pixels than so many bytes can hold."""
-    size = claimed_size(bytes(content[:32]), content)
+    head, limit = bytes(content[:32]), max(_ALWAYS_FINE, _PIXELS_OF_A_BYTE * len(content))
+    if len(content) <= _SHORT and head.startswith(b"\xff\xd8") and _largest_frame(content) <= limit:
+        return
+    size = claimed_size(head, content)
     if size is None:
         return
     height, width = size
-    if height * width > max(_ALWAYS_FINE, _PIXELS_OF_A_BYTE * len(content)):
+    if height * width > limit:
         raise DamagedFile(f"an image of {height} x {width} pixels, which its {len(content)} bytes cannot hold")
+
+
+def _largest_frame(content: bytes | bytearray | memoryview) -> int:
+    """The pixels of the largest frame of a JPEG image, also of what only looks like one, as bytes of a comment may."""
+    sizes = (struct.unpack(">HH", size) for size in _FRAME.findall(content))
+    return max((height * width for height, width in sizes), default=0)
 
 
 def claimed_size(head: bytes, content: bytes | bytearray | memoryview) -> tuple[int, int] | None:

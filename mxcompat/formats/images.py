@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import sys
 from types import ModuleType
 from typing import Any
 
@@ -47,6 +48,9 @@ def decode(content: bytes | bytearray | memoryview, flag: int = COLOR, *, turn: 
 
 def opencv() -> Any:
     """OpenCV's module, None where it is not installed."""
+    library = sys.modules.get("cv2")
+    if library is not None:
+        return library
     try:
         return importlib.import_module("cv2")
     except ImportError:
@@ -91,11 +95,13 @@ def encode(image: np.ndarray, image_format: str = ".jpg", quality: int = 95) -> 
 
 
 def _library() -> tuple[str, ModuleType]:
-    for name, module in (("cv2", "cv2"), ("PIL", "PIL.Image")):
-        try:
-            return name, importlib.import_module(module)
-        except ImportError:
-            continue
+    library = opencv()
+    if library is not None:
+        return "cv2", library
+    try:
+        return "PIL", importlib.import_module("PIL.Image")
+    except ImportError:
+        pass
     raise ImportError("images need OpenCV or Pillow, neither of which is installed: pip install 'mxcompat[image]'")
 
 

@@ -142,6 +142,14 @@ class Augmentation:
             p.max_rotate_angle > 0 or p.max_shear_ratio > 0 or p.rotate > 0 or bool(self.angles) or self.scales != (1, 1)
             or (not p.random_resized_crop and self.aspects != (1, 1)) or sizes_vary
         )  # fmt: skip
+        self.colors = max(p.brightness, p.contrast, p.saturation, p.pca_noise) > 0 or any(
+            (p.random_h, p.random_s, p.random_l)
+        )
+        self.crops_only = not (
+            p.resize != -1 or self.affine or p.pad > 0 or p.random_resized_crop or self.colors
+            or (p.max_crop_size, p.min_crop_size) != (-1, -1) or p.inter_method == _ANY
+        )  # fmt: skip
+        self.height, self.width = p.data_shape[1:]
         self._check()
 
     def _check(self) -> None:
@@ -182,6 +190,9 @@ class Augmentation:
     def plan(self, height: int, width: int, draws: Draws) -> list[Step]:
         """The steps for an image of this size."""
         steps: list[Step] = []
+        if self.crops_only and height >= self.height and width >= self.width:
+            x, y = self._corner(height - self.height, width - self.width, draws)
+            return [functools.partial(cropped, x=x, y=y, width=self.width, height=self.height)]
         height, width = self._plan_resize(height, width, draws, steps)
         if self.affine:
             height, width = self._plan_affine(height, width, draws, steps)
@@ -190,7 +201,8 @@ class Augmentation:
             height, width = height + 2 * self.params.pad, width + 2 * self.params.pad
         if not self._plan_resized_crop(height, width, draws, steps):
             self._plan_crop(height, width, draws, steps)
-        self._plan_colors(draws, steps)
+        if self.colors:
+            self._plan_colors(draws, steps)
         return steps
 
     def _method(self, height: int, width: int, new_height: int, new_width: int, draws: Draws) -> int:

@@ -14,6 +14,7 @@ import numpy as np
 __all__ = ["Draws"]
 
 _RANGE = 2**32
+_AT_A_TIME = 64  # numbers that are made together
 
 
 class Draws:
@@ -45,7 +46,7 @@ class Draws:
         if not self._ahead:
             if self._random is None:
                 self._random = np.random.RandomState(self._seed)
-            self._ahead = self._random.randint(0, _RANGE, 16, dtype=np.uint32).tolist()[::-1]
+            self._ahead = self._random.randint(0, _RANGE, _AT_A_TIME, dtype=np.uint32).tolist()[::-1]
         return self._ahead.pop()
 
     def unit(self) -> float:

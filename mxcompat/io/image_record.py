@@ -102,13 +102,11 @@ class ImageDecoder:
         self.seed = None if first_version else params.seed_aug
         self.mean: np.ndarray | None = None
         self.seeds: tuple[int, ...] = (AUGMENT_SEED, params.seed) if first_version else (AUGMENT_SEED,)
-        self.random = self._is_random()
-
-    def _is_random(self) -> bool:
-        p = self.params
-        varies = self.dtype == np.float32 and (p.max_random_contrast != 0 or p.max_random_illumination != 0)
-        return any(augmentation.random for augmentation in self.augmentations) or (
-            not self.plain and bool(p.rand_mirror or varies)
+        self.mirror, self.rand_mirror = params.mirror, params.rand_mirror
+        self.lights_vary = dtype == "float32" and (params.max_random_contrast, params.max_random_illumination) != (0, 0)
+        self.light = _F(1 if first_version or self.plain else params.scale), _F(0)
+        self.random = any(augmentation.random for augmentation in self.augmentations) or (
+            not self.plain and (self.rand_mirror or self.lights_vary)
         )
 
     def read(self, record: Record) -> Sample:
@@ -137,21 +135,25 @@ class ImageDecoder:
         for augmentation in self.augmentations:
             steps += augmentation.plan(height, width, draws[0])
             height, width = self.data_shape[1:]
-        p = self.params
         if self.plain:
-            return steps, False, _F(1), _F(0)
-        mirrored, drawn = p.mirror, draws[-1]
-        if p.rand_mirror and not self.first_version:
+            return steps, False, *self.light
+        mirrored, light, drawn = self.mirror, self.light, draws[-1]
+        if self.rand_mirror and not self.first_version:
             mirrored = drawn.coin() or mirrored
-        contrast, illumination = _F(1), _F(0)
         if self.dtype != np.uint8 and self.random:
-            contrast_limit, illumination_limit = _F(p.max_random_contrast), _F(p.max_random_illumination)
-            contrast = _F(drawn.unit()) * contrast_limit * _F(2) - contrast_limit + _F(1)
-            illumination = _F(drawn.unit()) * illumination_limit * _F(2) - illumination_limit
-        if p.rand_mirror and self.first_version:
+            light = self._draw_light(drawn)
+        if self.rand_mirror and self.first_version:
             mirrored = drawn.coin() or mirrored
-        scale = _F(1 if self.first_version else p.scale)
-        return steps, mirrored, contrast * scale, illumination * scale
+        return steps, mirrored, *light
+
+    def _draw_light(self, draws: Draws) -> tuple[np.float32, np.float32]:
+        """Contrast and illumination, which are drawn also where there is nothing to choose from."""
+        if not self.lights_vary:
+            draws.bits(), draws.bits()
+            return self.light
+        limits = _F(self.params.max_random_contrast), _F(self.params.max_random_illumination)
+        contrast, illumination = (_F(draws.unit()) * limit * _F(2) - limit for limit in limits)
+        return (contrast + _F(1)) * self.light[0], illumination * self.light[0]
 
     def change(self, sample: Sample, plan: Any) -> np.ndarray:
         """The pixels (height, width, channel) after the steps of the plan; ``MXNetError`` for another shape than asked."""
@@ -171,18 +173,26 @@ class ImageDecoder:
     ) -> None:
         """Put the pixels, mirrored, red first and normalized, and the labels into their places."""
         channels, height, width = self.data_shape
+        library = images.opencv()
         stack = np.empty((len(changed), height, width, channels), np.uint8)
         mirrored = [plan[1] for plan in plans]
         later = self.mean is not None  # a mean image is subtracted before mirroring
         for place, pixels in enumerate(changed):
             target = stack[place] if channels > 1 else stack[place, :, :, 0]
-            target[...] = pixels[:, ::-1] if mirrored[place] and not later else pixels
-        factors = [np.array([plan[i] for plan in plans], np.float32).reshape(-1, 1, 1) for i in (2, 3)]
+            if mirrored[place] and not later:
+                library.flip(pixels, 1, target)
+            else:
+                target[...] = pixels
+        light: Any = plans[0][2:]
+        if self.lights_vary:
+            light = [np.array([plan[i] for plan in plans], np.float32).reshape(-1, 1, 1) for i in (2, 3)]
+        planes = library.split(stack.reshape(-1, width, channels))  # as fast as reading every third byte once
         for channel in range(channels):
-            self._write_channel(channel, red_first(stack, channel), data[:, channel], *factors)
+            plane = planes[channel if channels < 3 or channel == 3 else 2 - channel]  # red first
+            self._write_channel(channel, plane.reshape(-1, height, width), data[:, channel], *light)
         if later:
             for place in np.flatnonzero(mirrored).tolist():
-                data[place] = data[place, :, :, ::-1].copy()
+                data[place] = library.flip(data[place].reshape(-1, width), 1).reshape(data[place].shape)
         for place, sample in enumerate(samples):
             label[place] = sample.label
 
@@ -209,7 +219,7 @@ class ImageDecoder:
                 factors = (contrast / deviation, illumination / deviation)
             operations = (np.multiply, np.add)
         for operation, factor in zip(operations, factors):
-            if np.any(factor != (0 if operation is np.add else 1)):
+            if factor.ndim or factor != (0 if operation is np.add else 1):
                 operation(target, factor, out=target)
 
 
