@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ from mxcompat import symbol as sym
 from mxcompat.base import MXNetError
 from mxcompat.convert import ConversionError
 from mxcompat.convert.steps import Variable
+from mxcompat.formats import symbol_json
 from mxcompat.model import load_params
 from mxcompat.ops.dtypes import NAME_BY_TORCH, TORCH_BY_NAME
 from mxcompat.ops.shape import is_known
@@ -45,17 +47,61 @@ class Checkpoint:
         return [variable for variable in self.variables.values() if variable.role in roles]
 
 
-def load(prefix: str, epoch: int, shapes: Mapping[str, tuple[int, ...]]) -> Checkpoint:
-    """The checkpoint ``prefix-symbol.json`` and ``prefix-0001.params``; ``ConversionError`` says what is wrong with it."""
+def load(
+    prefix: str, epoch: int, shapes: Mapping[str, tuple[int, ...]], outputs: Sequence[str] = ()
+) -> Checkpoint:
+    """The checkpoint ``prefix-symbol.json`` and ``prefix-0001.params``; ``ConversionError`` says what is wrong with it.
+
+    ``outputs`` name nodes or outputs inside of the symbol that become those of the network.
+    """
     for path in (f"{prefix}-symbol.json", f"{prefix}-{epoch:04d}.params"):
         if not os.path.isfile(path):
             raise ConversionError(f"{path}: no such file (PREFIX and EPOCH name PREFIX-symbol.json and PREFIX-EPOCH.params)")
     try:
-        symbol = sym.load(f"{prefix}-symbol.json")
+        symbol = _cut(f"{prefix}-symbol.json", outputs) if outputs else sym.load(f"{prefix}-symbol.json")
         arrays, aux = load_params(prefix, epoch)
     except (MXNetError, ValueError, OSError) as error:
-        raise ConversionError(str(error)) from error
+        advice = "; --output NAME converts what is in front of it" if "custom operator" in str(error) else ""
+        raise ConversionError(f"{error}{advice}") from error
     return make(symbol, {**arrays, **aux}, shapes, os.path.basename(prefix) or "net")
+
+
+def _cut(path: str, outputs: Sequence[str]) -> Any:
+    """The symbol up to some of its inner outputs; what comes after them need not be known here."""
+    graph = symbol_json.load(path)
+    places = {node.name: place for place, node in enumerate(graph.nodes)}
+    heads = [places.get(name, places.get(name.rpartition("_")[0])) for name in outputs]
+    for name, head in zip(outputs, heads):
+        if head is None:
+            raise _no_output(name, list(places))
+    needed: set[int] = set()
+    stack = [head for head in heads if head is not None]
+    while stack:
+        place = stack.pop()
+        if place not in needed:
+            needed.add(place)
+            stack += [source for source, *_ in graph.nodes[place].inputs]
+    moved = {place: number for number, place in enumerate(sorted(needed))}
+    nodes = [graph.nodes[place] for place in moved]
+    for node in nodes:
+        node.inputs = [(moved[edge[0]], *edge[1:]) for edge in node.inputs]
+        node.control_deps = [moved[place] for place in node.control_deps if place in moved]
+    edges = [(moved[head], 0, 0) for head in heads if head is not None]
+    text = symbol_json.render(nodes, edges, [1] * len(nodes), graph.version, graph.attrs)
+    internals = sym.load_json(text).get_internals()
+    names = internals.list_outputs()
+    found = []
+    for name in outputs:
+        full = next((known for known in (name, f"{name}_output") if known in names), None)
+        if full is None:
+            raise _no_output(name, names)
+        found.append(internals[full])
+    return found[0] if len(found) == 1 else sym.Group(found)
+
+
+def _no_output(name: str, known: list[str]) -> ConversionError:
+    close = difflib.get_close_matches(name, known, 5) or known[-5:]
+    return ConversionError(f"--output {name}: the symbol has no such output; it has {', '.join(close)}")
 
 
 def make(

@@ -203,8 +203,11 @@ def _write_module(checkpoint: Checkpoint, folder: Path, name: str) -> torch.nn.M
     path = folder / (Path(name).stem + ".py")
     path.write_text(source, encoding="utf-8")
     _write_safetensors(checkpoint, folder / weights)
-    module = import_file(path)
-    return module.load(module.Net()).eval()
+    try:
+        module = import_file(path)
+        return module.load(module.Net()).eval()
+    except Exception as error:
+        raise _broken(error) from error
 
 
 def import_file(path: Path) -> ModuleType:
@@ -245,8 +248,16 @@ def _arrays(outputs: Any) -> list[np.ndarray]:
 
 def _module(job: Job) -> list[np.ndarray]:
     network = _write_module(job.checkpoint, job.folder, job.name)
-    with torch.no_grad():
-        return _arrays(network(*_arguments(job, network).values()))
+    try:
+        with torch.no_grad():
+            return _arrays(network(*_arguments(job, network).values()))
+    except Exception as error:
+        raise _broken(error) from error
+
+
+def _broken(error: Exception) -> ConversionError:
+    text = str(error).strip().splitlines() or [""]
+    return ConversionError(f"the generated source does not run, {type(error).__name__}: {text[0]}; nothing was written")
 
 
 def _exported(job: Job) -> tuple[torch.nn.Module, dict[str, torch.Tensor]]:

@@ -16,7 +16,7 @@ import re
 import sys
 from collections.abc import Iterator
 from types import FunctionType, ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -120,8 +120,9 @@ def lifted(call: Call) -> Step:
 
 def _why_not(op: Operator) -> str:
     """Why an operator's body cannot leave mxcompat; empty if it can."""
+    is_of_the_program = op.instantiate is not None or op.name == "Custom"
     for is_so, reason in (
-        (op.instantiate is not None or op.name == "Custom", "it runs code of the program"),
+        (is_of_the_program, "it runs code of the program; --output NAME converts what is in front of it"),
         (op.commit is not None, "it has states of its own"),
         (bool(op.mutates), "it changes its inputs"),
         (bool(op.fn.__closure__), "it has no form in PyTorch here"),
@@ -185,7 +186,9 @@ class _Lifter:
         return next((found for found in (name.strip("_"), name) if found not in taken), unique(f"{name}_", taken))
 
     def _copied(self, module: ModuleType, node: ast.stmt, name: str, own: str) -> str:
-        edits = [*_annotations(node), *self._references(module, node, name, own)]
+        edits = [*self._references(module, node, name, own)]
+        if not (isinstance(node, ast.ClassDef) and any("NamedTuple" in ast.unparse(base) for base in node.bases)):
+            edits += _annotations(node)
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
             place = _source(module)[node.lineno - 1].index(name, node.col_offset)
             edits.append((node.lineno, place, node.lineno, place + len(name), own))
@@ -222,6 +225,9 @@ class _Lifter:
             return alias
         if value is MXNetError:
             return "ValueError"
+        if value is NamedTuple:
+            self.imports.add("NamedTuple")
+            return name
         if isinstance(value, ModuleType):
             raise self.call.refuse(f"the operator cannot be converted: it needs the module {value.__name__}")
         home = _home(module, name, value)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from mxcompat.convert.body import wrapped
-from mxcompat.convert.steps import Layer, Variable
+from mxcompat.convert.steps import Layer, Variable, quoted, shown
 
 __all__ = ["loading_text"]
 
@@ -110,8 +110,8 @@ def _tables(names: _Names) -> list[str]:
         if table:
             lines = [f"#: {comment}", f"{name} = {{"]
             for holder, stems in table.items():
-                entries = ", ".join(f'"{own}": "{stem}"' for own, stem in stems.items())
-                lines += [f"    {line}" for line in wrapped(f'"{holder}": {{{entries}}}')]
+                entries = ", ".join(f"{quoted(own)}: {quoted(stem)}" for own, stem in stems.items())
+                lines += [f"    {line}" for line in wrapped(f"{quoted(holder)}: {{{entries}}}")]
                 lines[-1] += ","
             tables.append("\n".join([*lines, "}"]))
     for name, comment, pairs_by_name in (
@@ -119,7 +119,7 @@ def _tables(names: _Names) -> list[str]:
         ("RECURRENT", "recurrent layers, whose weights the symbol holds in one vector", names.recurrent),
     ):
         if pairs_by_name:
-            pairs = [f'    "{path}": "{symbol_name}",' for path, symbol_name in pairs_by_name.items()]
+            pairs = [f"    {quoted(path)}: {quoted(symbol_name)}," for path, symbol_name in pairs_by_name.items()]
             tables.append("\n".join([f"#: {comment}", f"{name} = {{", *pairs, "}"]))
     if names.has_norms:
         pairs = [f'    "{own}": "{ending}",' for own, ending in _ENDINGS.items()]
@@ -129,7 +129,7 @@ def _tables(names: _Names) -> list[str]:
 
 def _symbol_names(names: _Names) -> str:
     path, symbol_name = names.example
-    example = f": {path} is {symbol_name}" if path else ""
+    example = f": {path} is {shown(symbol_name)}" if path else ""
     lines = ["def symbol_names(model):"]
     what = "weights" if names.recurrent else "weight"
     lines += wrapped(f'    """The {what} under each name of the symbol{example}."""')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import keyword
 import re
 from dataclasses import dataclass, field
@@ -132,7 +133,17 @@ def number_text(value: Any) -> str:
             return f'float("{value}")'
         texts = (float(f"{value:.{digits}g}") for digits in (7, 8, 9))
         return repr(next((short for short in texts if np.float32(short) == np.float32(value)), value))
-    return f'"{value}"' if isinstance(value, str) else repr(value)
+    return quoted(value) if isinstance(value, str) else repr(value)
+
+
+def quoted(text: str) -> str:
+    """A string of the source; names come from files, so nothing in them may end it."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def shown(text: str) -> str:
+    """A name in a docstring, likewise."""
+    return " ".join(text.replace("\\", "/").replace('"', "'").split())
 
 
 def legal(name: str, otherwise: str = "x") -> str:

@@ -13,7 +13,19 @@ from mxcompat.convert.body import Frame, body_lines, wrapped
 from mxcompat.convert.checkpoint import Checkpoint
 from mxcompat.convert.loops import Loop, roll
 from mxcompat.convert.naming import loading_text
-from mxcompat.convert.steps import Layer, Program, Source, Step, Variable, current, legal, number_text, unique
+from mxcompat.convert.steps import (
+    Layer,
+    Program,
+    Source,
+    Step,
+    Variable,
+    current,
+    legal,
+    number_text,
+    quoted,
+    shown,
+    unique,
+)
 
 __all__ = ["source_text"]
 
@@ -58,20 +70,21 @@ def source_text(program: Program, checkpoint: Checkpoint, weights_file: str) -> 
 
 
 def _heading(program: Program, checkpoint: Checkpoint, weights_file: str, text: str) -> str:
-    shapes = ", ".join(f"{v.name} {tuple(v.shape)}" for v in (*program.inputs, *program.labels))
-    lines = [f'"""{checkpoint.name}, converted from an MXNet symbol by mxcompat.', ""]
+    shapes = ", ".join(f"{shown(v.name)} {tuple(v.shape)}" for v in (*program.inputs, *program.labels))
+    lines = [f'"""{shown(checkpoint.name)}, converted from an MXNet symbol by mxcompat.', ""]
     lines += _prose(f"Comments give the shapes for {shapes}." if shapes else "It has no inputs.")
     if any(layer.cls.startswith("nn.BatchNorm") for layer in _layers(program.steps)):
         lines += ["", *_prose(_BATCH_NORM)]
     for note in dict.fromkeys(program.notes):
-        lines += ["", *_prose(note)]
+        lines += ["", *_prose(shown(note))]
     lines += ['"""', ""]
     lines += sorted(f"import {name}" for name in program.imports if name in ("functools", "math"))
-    lines += ["from pathlib import Path", "", *(["import numpy as np"] if "numpy" in program.imports else []), "import torch"]
+    lines += ["from pathlib import Path"] + ["from typing import NamedTuple"] * ("NamedTuple" in program.imports)
+    lines += ["", *(["import numpy as np"] if "numpy" in program.imports else []), "import torch"]
     lines += ["import torch.nn.functional as F"] if re.search(r"\bF\.", text) else []
     lines += ["from safetensors import safe_open"]
     lines += ["from safetensors.torch import load_file, save_file", "from torch import nn", ""]
-    lines += [f'WEIGHTS = Path(__file__).with_name("{weights_file}")']
+    lines += [f"WEIGHTS = Path(__file__).with_name({quoted(weights_file)})"]
     return "\n".join(lines)
 
 
@@ -155,7 +168,7 @@ class _Module:
 
     def block_class(self, block: Block) -> str:
         text = ", ".join(["self", *block.parameters])
-        lines = [f"class {block.cls}(nn.Module):", f'    """{block.doc}"""', ""]
+        lines = [f"class {block.cls}(nn.Module):", f'    """{shown(block.doc)}"""', ""]
         if block.layers or block.stored or block.parameters:
             lines += [*_indented(wrapped(f"def __init__({text}):"), 4), "        super().__init__()"]
         lines += [f"        self.{name} = {name}" for name in block.kept]
@@ -181,7 +194,7 @@ class _Module:
     def _summary(self) -> str:
         given = ", ".join(v.name for v in self._forward_variables())
         heads = ", ".join(self.program.head_names)
-        return f"{given} -> {heads}."
+        return shown(f"{given} -> {heads}.")
 
     def _variable_lines(self, variable: Variable) -> list[str]:
         name = self.attributes[id(variable)]

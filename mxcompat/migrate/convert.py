@@ -30,6 +30,7 @@ exit codes: 0 written, 2 the input is wrong or an operator cannot be converted, 
 examples:
   mxcompat convert resnet-50 0 --to module --shape data=1,3,224,224 -o resnet50.py
   mxcompat convert resnet-50 0 --to pt2 --shape data=1,3,224,224 --dynamic-batch -o resnet50.pt2
+  mxcompat convert face 0 --to onnx --shape data=1,3,112,112 --output fc1 -o face.onnx
   mxcompat convert lstm 12 --to onnx --shape data=8,35 lstm_init_c=8,200 lstm_init_h=8,200 -o lstm.onnx
   mxcompat convert resnet-50 0 --to safetensors --shape data=1,3,224,224 -o resnet50.safetensors
   mxcompat convert resnet50.safetensors 1 --to params -o tuned        # tuned-symbol.json, tuned-0001.params"""
@@ -57,6 +58,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--shape", metavar="NAME=SIZE,…", type=_shape, nargs="+", action="extend", default=[], help="of each input"
     )
     parser.add_argument("-o", "--out", metavar="OUT", required=True, help="where to write it")
+    parser.add_argument(
+        "--output", metavar="NAME", nargs="+", action="extend", default=[],
+        help="inner outputs to end at, where the last layers are of the program's own or not wanted",
+    )  # fmt: skip
     parser.add_argument("--dynamic-batch", action="store_true", help="leave axis 0 of the inputs open (pt2 and onnx)")
     parser.add_argument("--seed", type=int, default=0, help="of the inputs to compare on (0)")
     parser.add_argument("--tolerance", type=float, default=1e-4, help="times an output's largest value (1e-4)")
@@ -73,13 +78,13 @@ def main(args: argparse.Namespace) -> int:
         else:
             if not args.shape:
                 raise CommandError("--shape is missing: give the shape of each input, such as --shape data=1,3,224,224")
-            found = checkpoint.load(args.prefix, args.epoch, dict(args.shape))
+            found = checkpoint.load(args.prefix, args.epoch, dict(args.shape), args.output)
             dynamic = {name: [0] for name, _ in args.shape} if args.dynamic_batch else None
             result = exports.convert(found, args.to, args.out, args.seed, args.tolerance, dynamic)
     except exports.OutOfTolerance as error:
         _report(args, error.differences, [], [], str(error))
         return 3
-    except ConversionError as error:
+    except (ConversionError, OSError) as error:
         raise CommandError(str(error)) from error
     _report(args, result.differences, result.files, result.notes, "")
     return 0

@@ -231,7 +231,7 @@ def test_resnet50_is_short() -> None:
 def test_unsupported_operators_are_named() -> None:
     data = mx.sym.Variable("data")
     symbol = mx.sym.Custom(data, op_type="convert_test_twice", name="twice")
-    with pytest.raises(ConversionError, match="Custom twice: .*code of the program"):
+    with pytest.raises(ConversionError, match="Custom twice: .*code of the program; --output NAME"):
         exports.convert(checkpoint.make(symbol, {}, {"data": (2, 3)}, "net"), "module", "net.py")
 
 

@@ -163,6 +163,58 @@ def test_operators_that_cannot_be_converted_are_named(prefix: str, tmp_path: Pat
     assert re.search("activation\\d+.*telepathic", refused(prefix, *given))
 
 
+def test_output_cuts_the_symbol(tmp_path: Path, capsys: pytest.CaptureFixture, refused: Callable) -> None:
+    """What is in front of a loss of the program's own can be converted."""
+    features = mx.sym.FullyConnected(mx.sym.Variable("data"), num_hidden=3, name="fc1")
+    hidden = mx.sym.FullyConnected(features, num_hidden=2, name="fc2")
+    symbol = mx.sym.Custom(hidden, mx.sym.Variable("label"), op_type="convert_command_loss", name="loss")
+    arrays = {name: mx.nd.ones(shape) for name, shape in (("fc1_weight", (3, 4)), ("fc1_bias", (3,)))}
+    arrays.update(fc2_weight=mx.nd.ones((2, 3)), fc2_bias=mx.nd.ones((2,)))
+    prefix = str(tmp_path / "net")
+    mx.model.save_checkpoint(prefix, 0, symbol, arrays, {})
+    given = (prefix, "--to", "module", "-o", str(tmp_path / "out.py"), "--shape", "data=5,4")
+    assert "Custom loss" in (text := refused(*given, "label=5")) and "--output NAME" in text
+    assert "--output fc3: the symbol has no such output; it has fc2" in refused(*given, "--output", "fc3")
+    capsys.readouterr()
+    assert main(["convert", *given, "--output", "fc1", "fc2_output"]) == 0
+    first, second, *_ = capsys.readouterr().out.splitlines()
+    assert first.startswith("fc1_output (5, 3): ") and second.startswith("fc2_output (5, 2): ")
+    file = tmp_path / "net-symbol.json"
+    file.write_text(file.read_text().replace("convert_command_loss", "of_another_program"))
+    assert "of_another_program" in (text := refused(*given, "label=5")) and "--output NAME" in text
+    assert main(["convert", *given, "--output", "fc1"]) == 0
+    assert "note: left out, as the symbol does not use them: fc2_bias, fc2_weight" in capsys.readouterr().out
+
+
+@mx.operator.register("convert_command_loss")
+class LossProp(mx.operator.CustomOpProp):
+    """A loss of the program's own."""
+
+    def list_arguments(self) -> list[str]:
+        return ["data", "label"]
+
+    def infer_shape(self, in_shape: Any) -> Any:
+        return [in_shape[0], [in_shape[0][0]]], [in_shape[0]], []
+
+    def create_operator(self, ctx: Any, shapes: Any, dtypes: Any) -> Any:
+        return mx.operator.CustomOp()
+
+
+def test_names_of_a_file_are_not_run(tmp_path: Path) -> None:
+    """A symbol is data: whatever its names are, they stay names in the source."""
+    trap = tmp_path / "trap"
+    evil = f'x"""); open({str(trap)!r}, "w") #\\'
+    data = mx.sym.Variable('da"ta')
+    weight = mx.sym.Variable(f"{evil}_weight")
+    net = mx.sym.FullyConnected(data, weight, mx.sym.Variable("\\'\"_bias"), num_hidden=3, name=evil)
+    net = mx.sym.SoftmaxOutput(net, name='soft"""max\nimport os\n')
+    arrays = {weight.name: mx.nd.ones((3, 4)), "\\'\"_bias": mx.nd.ones((3,))}
+    prefix = str(tmp_path / 'net"""')
+    mx.model.save_checkpoint(prefix, 0, net, arrays, {})
+    assert main(["convert", prefix, "--to", "module", "--shape", 'da"ta=2,4', "-o", str(tmp_path / "out.py")]) == 0
+    assert not trap.exists() and "\\\"" in (tmp_path / "out.py").read_text()
+
+
 def test_shapes_that_do_not_follow(tmp_path: Path, refused: Callable) -> None:
     both = mx.sym.Variable("left") + mx.sym.Variable("right") * mx.sym.Variable("weight")
     left = mx.sym.Concat(both, mx.sym.Variable("more"), name="both")
