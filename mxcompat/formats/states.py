@@ -38,6 +38,7 @@ ARRAY_CLASS_OF_STORAGE = {
     2: ("mxnet.ndarray.sparse", "CSRNDArray"),
 }
 OBJECT_MODULES = re.compile(r"mxnet\.(optimizer|lr_scheduler)(\.|$)")
+_KEY_LIMIT = 1000
 NUMPY_NUMBER_TYPE = re.compile(r"[biufc][0-9]{1,2}")
 
 logger = logging.getLogger(__name__)
@@ -190,6 +191,39 @@ def _encode(text: str, encoding: str = "utf-8") -> bytes:
     return text.encode(encoding)
 
 
+def _check_key(key: Any) -> None:
+    """Refuses a key of nested tuples: its hash takes a step for each way through them, which can be for ever."""
+    waiting, steps = [key], 0
+    while waiting:
+        item = waiting.pop()
+        steps += 1
+        if isinstance(item, (tuple, frozenset)):
+            waiting.extend(item)
+        if steps + len(waiting) > _KEY_LIMIT:
+            raise MXNetError("a key with more than a thousand parts is refused")
+
+
+def _set(items: Any = ()) -> set:
+    return set(_keys(items))
+
+
+def _frozenset(items: Any = ()) -> frozenset:
+    return frozenset(_keys(items))
+
+
+def _ordered_dict(items: Any = ()) -> collections.OrderedDict:
+    entries = [(key, value) for key, value in items]
+    _keys([key for key, _ in entries])
+    return collections.OrderedDict(entries)
+
+
+def _keys(items: Any) -> list:
+    keys = list(items)
+    for key in keys:
+        _check_key(key)
+    return keys
+
+
 #: the classes ``object`` and ``numpy.ndarray``, which occur as arguments only
 _PLAIN_OBJECT = object()
 _NUMPY_ARRAY = object()
@@ -205,11 +239,11 @@ def _reconstructor(cls: Any, base: Any, state: Any) -> Any:
 _STAND_INS: dict[tuple[str, str], Any] = {
     ("builtins", "bytearray"): _Callable(_bytearray),
     ("builtins", "bytes"): _Callable(_bytes),
-    ("builtins", "set"): set,
-    ("builtins", "frozenset"): frozenset,
+    ("builtins", "set"): _Callable(_set),
+    ("builtins", "frozenset"): _Callable(_frozenset),
     ("builtins", "complex"): complex,
     ("builtins", "object"): _PLAIN_OBJECT,
-    ("collections", "OrderedDict"): collections.OrderedDict,
+    ("collections", "OrderedDict"): _Callable(_ordered_dict),
     ("copyreg", "_reconstructor"): _Callable(_reconstructor),
     ("_codecs", "encode"): _Callable(_encode),
     ("numpy", "dtype"): _NumpyType,
@@ -221,7 +255,10 @@ _STAND_INS: dict[tuple[str, str], Any] = {
 }
 
 
-class _Unpickler(pickle.Unpickler):
+_PythonUnpickler: Any = pickle._Unpickler  # type: ignore[attr-defined]  # only this one shows keys before they are used
+
+
+class _Unpickler(_PythonUnpickler):
     """Knows the names of ``_STAND_INS`` and the classes of the caller; every other name is refused."""
 
     def __init__(
@@ -251,6 +288,35 @@ class _Unpickler(pickle.Unpickler):
                 "schedulers; pass a class of your own in extra_classes"
             )
         return type("_Object", (_Object,), {"target": target})
+
+    def _load_item(self) -> None:
+        _check_key(self.stack[-2])
+        self.load_setitem()
+
+    def _load_items(self) -> None:
+        _keys(self.stack[::2])
+        self.load_setitems()
+
+    def _load_dict(self) -> None:
+        _keys(self.stack[::2])
+        self.load_dict()
+
+    def _load_set_items(self) -> None:
+        _keys(self.stack)
+        self.load_additems()
+
+    def _load_frozenset(self) -> None:
+        _keys(self.stack)
+        self.load_frozenset()
+
+    dispatch: ClassVar[dict] = {
+        **_PythonUnpickler.dispatch,
+        pickle.SETITEM[0]: _load_item,
+        pickle.SETITEMS[0]: _load_items,
+        pickle.DICT[0]: _load_dict,
+        pickle.ADDITEMS[0]: _load_set_items,
+        pickle.FROZENSET[0]: _load_frozenset,
+    }
 
 
 class _Builder:

@@ -217,7 +217,7 @@ def test_a_pickle_that_calls_functions_is_refused(protocol, call, refused, capsy
         (b"cmxnet.ndarray.ndarray\nNDArray\n(NtR}S'handle'\nNsb.", "an array without content"),
         (b"cmxnet.ndarray.ndarray\nNDArray\n(NtR.", "the pickle is damaged"),
         (b"cmxnet.ndarray.ndarray\nNDArray\n(NtR}S'handle'\nS'junk'\nsb.", "<buffer>: offset 4: truncated"),
-        (b"cmxnet.ndarray.ndarray\nNDArray\n(Nt}b.", "the pickle is damaged"),
+        (b"cmxnet.ndarray.ndarray\nNDArray\n(Nt}S'a'\nNsb.", "the pickle is damaged"),
         (b"cnumpy\ndtype\n(S'O8'\ntR.", "numpy type 'O8' is refused"),
         (b"cnumpy\ndtype\n(S'f4,O'\ntR.", "numpy type 'f4,O' is refused"),
         (b"cos\nsystem\nq\x00.", "the class os.system is refused"),
@@ -234,6 +234,26 @@ def test_a_pickle_that_calls_functions_is_refused(protocol, call, refused, capsy
 def test_refused(content, message):
     with pytest.raises(MXNetError, match=message):
         loads(content)
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda key: b"}" + key + b"Ns.",
+        lambda key: b"}(" + key + b"Nu.",
+        lambda key: b"(" + key + b"Nd.",
+        lambda key: b"\x8f(" + key + b"\x90.",
+        lambda key: b"(" + key + b"\x91.",
+        lambda key: b"cbuiltins\nset\n]" + key + b"a\x85R.",
+        lambda key: b"cbuiltins\nfrozenset\n]" + key + b"a\x85R.",
+        lambda key: b"ccollections\nOrderedDict\n]" + key + b"N\x86a\x85R.",
+    ],
+)
+def test_a_key_whose_hash_takes_for_ever_is_refused(use):
+    key = b"K\x01\x85" + b"".join(b"q" + bytes([i]) + b"h" + bytes([i]) + b"\x86" for i in range(60))
+    with pytest.raises(MXNetError, match="a key with more than a thousand parts is refused"):
+        loads(b"\x80\x04" + use(key))
+    assert loads(b"\x80\x04" + use(b"K\x01K\x02\x86")) in ({(1, 2): None}, {(1, 2)})
 
 
 def test_every_truncation_is_an_error():
