@@ -178,11 +178,11 @@ def _edge(call: Call, data: Csr, u: torch.Tensor, v: torch.Tensor) -> torch.Tens
         # Compat: the original reads other memory.
         raise MXNetError(f"_contrib_edge_id: u names rows outside of 0 to {data.shape[0] - 1}")
     inside = (columns >= 0) & (columns < data.shape[1])
-    wanted, stored = rows * data.shape[1] + columns, data.keys()
+    wanted, (stored, order) = rows * data.shape[1] + columns, data.keys().sort(stable=True)
     if not stored.numel():
         return torch.full_like(rows, -1).to(data.dtype)
     places = torch.searchsorted(stored, wanted).clamp(max=stored.numel() - 1)
-    return torch.where(inside & (stored[places] == wanted), data.values[places], -1)
+    return torch.where(inside & (stored[places] == wanted), data.values[order[places]], -1)
 
 
 rule("_contrib_edge_id", Rule(_edge_stypes, _edge, takes_part=lambda params: True))

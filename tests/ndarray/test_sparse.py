@@ -206,6 +206,9 @@ class TestEdges:
         zero = nd.sparse.csr_matrix(([0.0, 7.0], [1, 2], [0, 1, 2]), shape=(2, 3))
         found = nd.contrib.edge_id(zero, nd.array([0, 0, 1, 0]), nd.array([1, 3, 2, -1]))
         assert found.asnumpy().tolist() == [0, -1, 7, -1]
+        unordered = nd.sparse.csr_matrix(([5.0, 6.0, 7.0], [2, 0, 1], [0, 2, 3]), shape=(2, 3))
+        found = nd.contrib.edge_id(unordered, nd.array([0, 0, 0, 1]), nd.array([0, 1, 2, 1]))
+        assert found.asnumpy().tolist() == [6, -1, 5, 7]
 
     def test_symbol(self) -> None:
         edges = nd.array([[0, 2], [3, 0]]).tostype("csr")

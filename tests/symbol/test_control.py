@@ -98,3 +98,33 @@ def test_bad_loops_are_refused() -> None:
     executor = choice.simple_bind(mx.cpu(), data=(2,), state=(3,))
     with pytest.raises(MXNetError, match=r"shape \(2,\), expected one element"):
         executor.forward()
+
+
+def test_bodies_that_change_shapes_are_refused() -> None:
+    contrib, one, two = mx.sym.contrib, mx.sym.Variable("one"), mx.sym.Variable("two")
+
+    def twice(x: mx.sym.Symbol) -> mx.sym.Symbol:
+        return mx.sym.concat(x, x, dim=0)
+
+    state = contrib.foreach(lambda x, s: (x, twice(s)), one, two)[1]
+    output = contrib.foreach(lambda x, s: (x[0] + x[1], s), [one, two], mx.sym.Variable("state"))[0]
+    variables = contrib.while_loop(lambda i, s: i < 3, lambda i, s: (s, [i + 1, twice(s)]), [one, two], 4)[1]
+    branches = contrib.cond(one, lambda: two, lambda: twice(two))
+    for symbol, shapes, words in (
+        (state, {"one": (3, 2), "two": (1, 2)}, r"state 0: expected \(1, 2\), got \(2, 2\)"),
+        (output, {"one": (3, 2), "two": (2, 2), "state": (1,)}, "first axes of 3 and 2"),
+        (variables[1], {"one": (1,), "two": (1, 2)}, r"loop variable 1: expected \(1, 2\), got \(2, 2\)"),
+        (branches, {"one": (1,), "two": (1, 2)}, r"output 0: expected \(1, 2\), got \(2, 2\)"),
+    ):
+        with pytest.raises(MXNetError, match=words):
+            symbol.infer_shape(**shapes)
+        arrays = {name: mx.nd.ones(shape) for name, shape in shapes.items()}
+        with pytest.raises(MXNetError, match=words):
+            symbol.bind(mx.cpu(), {name: arrays[name] for name in symbol.list_arguments()}).forward()
+
+
+def test_steps_of_different_shapes_are_refused() -> None:
+    with pytest.raises(ValueError, match="inconsistent"):
+        mx.nd.contrib.while_loop(
+            lambda s: s.sum() < 9, lambda s: (s, mx.nd.concat(s, s, dim=0)), [mx.nd.ones((1, 2))], 3
+        )
