@@ -30,9 +30,10 @@ class Inference:
     def __init__(self, module: fx.GraphModule):
         self._differentiable = rewrite.for_training(module)
         self._folded = _fold(module)
+        self._run = self._folded.forward  # past the hooks of nn.Module, which nobody sets here
 
     def __call__(self, *tensors: torch.Tensor) -> Any:
-        return (self._differentiable if torch.is_grad_enabled() else self._folded)(*tensors)
+        return (self._differentiable if torch.is_grad_enabled() else self._run)(*tensors)
 
 
 class _Layer:

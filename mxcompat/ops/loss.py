@@ -62,6 +62,14 @@ def _softmax_output_gradient(output, label, options: tuple):
     return grad.to(output.dtype).reshape(output.shape)
 
 
+def _share(data, options: tuple):
+    """The softmax, with the shape of the data."""
+    _, _, multi_output, _, preserve_shape, _, _ = options
+    if data.ndim > 2 and not multi_output and not preserve_shape:
+        return torch.softmax(data.reshape(data.shape[0], -1), -1).reshape(data.shape)
+    return torch.softmax(data, 1 if multi_output else -1)
+
+
 class _SoftmaxOutput(torch.autograd.Function):
     """Softmax whose gradient is (output - target) * grad_scale, whatever the head gradient.
 
@@ -72,10 +80,7 @@ class _SoftmaxOutput(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, data, label, out_grad, options):
-        _, _, multi_output, _, preserve_shape, _, _ = options
-        flat = data.ndim > 2 and not multi_output and not preserve_shape
-        share = torch.softmax(data.reshape(data.shape[0], -1) if flat else data, 1 if multi_output else -1)
-        output = share.reshape(data.shape) if flat else share
+        output = _share(data, options)
         ctx.save_for_backward(output, label)
         ctx.out_grad, ctx.options = out_grad, options
         return output
@@ -134,6 +139,8 @@ def softmax_output(
     src/operator/softmax_output-inl.h; ``out_grad`` multiplies the gradient by the output.
     """
     options = (grad_scale, ignore_label, multi_output, use_ignore, preserve_shape, normalization, smooth_alpha)
+    if not torch.is_grad_enabled():
+        return _share(data, options)
     return _SoftmaxOutput.apply(data, label, out_grad, options)
 
 
