@@ -151,7 +151,7 @@ class ImageDetIter(ImageIter):
             room[label.shape[0] :] = -1
         return True
 
-    def augmentation_transform(self, data: Any, label: Any = None) -> Any:
+    def augmentation_transform(self, data: Any, label: Any) -> Any:  # type: ignore[override]
         """Image and label after all augmenters."""
         for augmenter in self.auglist:
             data, label = augmenter(data, label)
