@@ -98,6 +98,8 @@ class Replay:
             repeat_metric(self, metric)
 
     def _failed(self, what: str, problem: str) -> None:
+        if "custom operator" in problem:
+            problem += "; --load the file that registers it"
         self.report.add(Comparison(self.at, what, "", problem=problem))
 
     def skip(self, reason: str) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import runpy
 import sys
 import time
 
@@ -21,6 +23,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--step", type=int, action="append", metavar="N", help="only this training step (repeatable)")
     parser.add_argument("--rtol", type=float, metavar="X", help="largest error of floating-point arrays (by type)")
     parser.add_argument("--atol", type=float, default=0.0, metavar="X", help="differences up to this are none (0)")
+    parser.add_argument(
+        "--load",
+        action="append",
+        default=[],
+        metavar="FILE.py",
+        help="run this first, for the operators that it registers",
+    )
     parser.add_argument("--format", choices=("text", "json"), default="text", help="of the report")
 
 
@@ -34,6 +43,8 @@ def main(args: argparse.Namespace) -> int:
     from mxcompat.regression.compare import Tolerance
     from mxcompat.regression.replay import replay
 
+    for path in args.load:
+        _load(path)
     reports = []
     for recording in recordings:
         start = time.perf_counter()
@@ -43,6 +54,18 @@ def main(args: argparse.Namespace) -> int:
     if args.format == "json":
         print(json.dumps([report.as_dict() for report in reports], indent=1))
     return 3 if any(report.divergences for report in reports) else 0
+
+
+def _load(path: str) -> None:
+    """Run a file of the program under the alias; ``__name__`` is not ``__main__``, so that it does not train."""
+    from mxcompat.migrate import alias, idioms
+
+    if not os.path.isfile(path):
+        raise CommandError(f"--load {path}: there is no such file")
+    alias.install()
+    idioms.restore()
+    sys.path.insert(0, os.path.dirname(os.path.abspath(path)))
+    runpy.run_path(path, run_name="loaded_by_verify")
 
 
 def _check_steps(recording: Recording, wanted: list[int] | None) -> None:
