@@ -146,6 +146,13 @@ class TestSymbols:
         with pytest.raises(MXNetError, match=r"net-symbol\.json: node 3 .*it takes node 3"):
             mx.sym.load(path)
 
+    def test_an_operator_without_its_states(self, tmp_path: Path) -> None:
+        content = json.loads(mx.sym.BatchNorm(mx.sym.Variable("data"), name="bn").tojson())
+        del content["nodes"][-1]["inputs"][3:]
+        path = written(tmp_path / "net-symbol.json", json.dumps(content).encode())
+        with pytest.raises(MXNetError, match=r"net-symbol\.json: node bn: BatchNorm has 3 inputs, expected 5"):
+            mx.sym.load(path)
+
     @pytest.mark.parametrize("version", [800, 900])
     def test_a_wrong_parameter_in_an_old_graph(self, tmp_path: Path, version: int) -> None:
         content = graph(attrs={"mxnet_version": ["int", version]})

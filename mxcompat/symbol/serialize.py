@@ -128,6 +128,12 @@ def _check(node: Node, source: str) -> None:
             node.params  # noqa: B018  (parsing validates)
         except MXNetError as error:
             raise MXNetError(f"{source}: {error}") from None
+        # Compat: a node with too few inputs loads and fails on inference; without its states the original crashes.
+        wanted = max(node.aux_inputs(), default=-1) + 1
+        if wanted > len(node.inputs):
+            raise MXNetError(
+                f"{source}: node {node.name}: {node.op.name} has {len(node.inputs)} inputs, expected {wanted} with its states"
+            )
 
 
 def _check_output(node: Node, index: int, reader: str) -> None:
