@@ -47,6 +47,8 @@ def _quantize_symbol(
 ) -> tuple[Symbol, list[str]]:
     """The quantized symbol, and the names of the outputs it can be calibrated with (see ``graph.quantize``)."""
     _check_choices(quantized_dtype, quantize_granularity)
+    if not isinstance(sym, Symbol):
+        raise TypeError(f"sym: expected a Symbol, got {type(sym).__name__}")
     for name, given in (("excluded_symbols", excluded_symbols), ("excluded_operators", excluded_operators)):
         if given is not None and not isinstance(given, list):
             raise AssertionError(f"{name}: expected a list of names, got {type(given).__name__}")

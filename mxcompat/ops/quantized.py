@@ -1,6 +1,7 @@
 """Layers on 8-bit integers; each takes and gives the range that its integers stand for (see ``ops/quantize.py``).
 
-Sums of products are exact: they are taken in double precision and become int32.
+Sums of products are taken in double precision, where they are exact, and become int32; those of convolutions, and those
+that a bias is added to, in single precision, as in the original's kernels.
 """
 
 import math
@@ -69,7 +70,7 @@ def _product_range(data, low, high, weight_low, weight_high, both_signed: bool):
 
 
 def _sums(products, bias=None):
-    """int32 from exact sums; a bias is added in single precision."""
+    """int32 from sums; a bias is added in single precision."""
     return saturated(products if bias is None else products.float() + bias.float(), torch.int32)
 
 
@@ -131,7 +132,7 @@ def quantized_conv(
     # Compat: the integers of the bias are added as they are, whatever their range; and the range of the result is that
     # of two int8 factors, whatever the type of the data.
     shift = None if bias is None else bias.reshape(-1, *[1] * axes)
-    return _sums(found, shift), *_product_range(data, min_data, max_data, min_weight, max_weight, True)
+    return _sums(found.float(), shift), *_product_range(data, min_data, max_data, min_weight, max_weight, True)
 
 
 def _dense_rule(params: Params, ins: list, outs: list) -> tuple[list, list]:

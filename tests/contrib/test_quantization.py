@@ -128,6 +128,10 @@ class TestErrors:
         with pytest.raises(error, match=words):
             quantization.quantize_model(*_lenet(), **{"calib_mode": "none", **options})
 
+    def test_symbol(self) -> None:
+        with pytest.raises(TypeError, match="expected a Symbol, got str"):
+            quantization.quantize_model("net-symbol.json", {}, {})  # type: ignore[arg-type]
+
     def test_two_steps(self) -> None:
         symbol, args, aux = _lenet()
         with pytest.raises(ValueError, match="single ctx"):

@@ -45,6 +45,8 @@ def _fc(data, weight, bias=True, **params):
     return inputs, {"num_hidden": weight[0], **({} if bias else {"no_bias": True}), **params}
 
 
+DEEP, HEAVY = values(np.full((1, 2048, 1, 1), 255), "uint8"), ints((3, 2048, 1, 1), 100, 128, "int8")
+POINT = {"kernel": (1, 1), "num_filter": 3}
 FULL = values(np.full((2, 1031), 255), "uint8")
 WIDE = {"data": ints((2, 3), -1, 6), "weight": _int8(5, 4), "min_weight": LOW, "max_weight": HIGH}
 SIZES = {"input_dim": 5, "output_dim": 4}
@@ -65,6 +67,8 @@ LAYERS = [
     _row("quantized_conv", *_conv(_uint8(1, 2, 6, 6), (3, 2, 3, 3), pad=(2, 1), stride=(2, 1), dilate=(1, 2))),
     _row("quantized_conv", *_conv(_uint8(1, 2, 3, 4, 4), (3, 2, 1, 3, 3), layout="NCDHW")),
     _row("quantized_conv", *_conv(_uint8(1, 64, 5, 5), (2, 64, 5, 5))),
+    *[_row("quantized_conv", _layer(DEEP, HEAVY, bias), POINT if bias else {**POINT, "no_bias": True})
+      for bias in (None, _int8(3))],
     _bad("quantized_conv", *_conv(_uint8(1, 2, 4, 4), (2, 2, 3, 3), num_group=2)),
     _bad("quantized_conv", *_conv(_uint8(1, 2, 4, 4), (2, 2, 3, 3), layout="NHWC")),
     _bad("quantized_conv", *_conv(_uint8(1, 2, 4), (2, 2, 3))),
