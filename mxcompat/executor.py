@@ -27,7 +27,8 @@ from mxcompat.symbol.symbol import Symbol
 
 __all__ = ["Executor"]
 
-
+#: elements from which on a gradient's memory is given back before backward makes a new one
+LARGE = 1 << 16
 #: the training call that is recorded; nets that take fewer steps are not worth it
 RECORDED_CALL = 3
 
@@ -39,7 +40,7 @@ class _Mode:
         self.lowered, self.runner = lowered, runner
         self.joint: Joint | None = None
         self.backwards = 0
-        self._attempts = 3 if lowered.traceable else 0  # a forward may go without its backward
+        self._attempts = 3 if runner.is_traceable else 0  # a forward may go without its backward
 
     def recorder(self, inputs: Sequence[torch.Tensor]) -> Recorder | None:
         """What records a training call that begins now, if it is to be recorded."""
@@ -65,6 +66,7 @@ class _Call:
         self.recorder: Recorder | None = None
         self.joint: Joint | None = None
         self.saved: Sequence[torch.Tensor] = ()
+        self.is_spent = False  # whether a backward has freed the tape
 
     def has_gradient(self, index: int) -> bool:
         """Whether a gradient passes through an output."""
@@ -112,6 +114,11 @@ class Executor:
             grad for grad, array, req in zip(self._grads, args, grad_req)
             if grad is not None and req == "write" and grad._storage is None and not _differentiable(array)
         ]  # fmt: skip
+        self._replaced = [
+            grad for i, grad in enumerate(self._grads)
+            if grad is not None and grad._storage is None and _differentiable(args[i])
+            and grad_req[i] == "write" and grad.size > LARGE
+        ]  # fmt: skip
         self._refused = refused_gradient(self._heads, {id(self._variables[i]) for i in self._wanted})
         self.arg_arrays, self.aux_arrays, self.grad_arrays = list(args), list(aux), list(grads)
         self._losses = [node.op is not None and node.op.is_loss(node.params) for node, _ in self._heads]
@@ -119,6 +126,7 @@ class Executor:
         self._modes: dict[bool, _Mode] = {}
         self._call: _Call | None = None
         self._monitor: tuple[Callable, bool] | None = None
+        self._keeps_tape = False  # a backward frees the tape as it goes, until one forward sees a second backward
         self.outputs = self._output_handles(output_shapes, output_types)
         self._arg_dict = dict(zip(self._arg_names, self.arg_arrays))
         self._grad_dict = dict(zip(self._arg_names, self.grad_arrays))
@@ -318,6 +326,9 @@ class Executor:
         ``out_grads`` are the head gradients: an NDArray, a list, or a dict by output name; outputs that are losses need
         none, any other raises ``MXNetError`` without. Compat: more heads than outputs are ignored, and so is the head of
         an output through which no gradient goes, whatever its shape. The gradient of an argument of integers is 0.
+
+        Backward frees what the forward saved. A second one after the same forward runs the forward again, with the same
+        random numbers; from then on this executor keeps what it saves until the next forward.
         """
         for grad in self._constant:
             grad._data.zero_()
@@ -330,13 +341,17 @@ class Executor:
         assert self._call is not None
         call, mode = self._call, self._modes[self._call.is_train]
         start = time.perf_counter()
-        if call.outputs is None:  # after an inference forward: run it again with the random numbers it had
+        if call.outputs is None or call.is_spent:  # run it again with the random numbers it had
+            self._keeps_tape = self._keeps_tape or call.is_spent
             with self._restored(call.random_state):
                 self._tape(call, mode)
+            call.is_spent = False
         heads = self._head_gradients(out_grads, call)
+        self._free_gradients()
         try:
             gradients = self._differentiate(call, mode, heads)
         except RuntimeError as error:
+            self._refill_gradients()
             if is_callback_error(error):
                 raise
             raise MXNetError(f"backward of {self._symbol.name or self._output_names}: {error}") from error
@@ -348,11 +363,16 @@ class Executor:
 
     def _differentiate(self, call: _Call, mode: _Mode, heads: list[torch.Tensor]) -> Sequence[torch.Tensor | None]:
         """The gradients of the leaves; ``heads`` are those of the outputs through which a gradient passes."""
+        keeps = self._keeps_tape or bool(self._instances) or self._monitor is not None
         if call.joint is not None:
-            return call.joint.backward(call.saved, heads)
+            values = [*call.saved, *heads]
+            if not keeps:
+                call.saved, call.is_spent = (), True
+            return call.joint.backward(values)
         outputs = [output for i, output in enumerate(call.outputs or ()) if call.has_gradient(i)]
         if not outputs:
             return [None] * len(call.leaves)
+        call.is_spent = not keeps
         recorder, call.recorder = call.recorder, None
         if recorder is not None:
             heads = [head.detach() for head in heads]
@@ -360,11 +380,24 @@ class Executor:
         with recorder or contextlib.nullcontext():
             with torch.enable_grad():
                 seed = _Seed.apply(heads, *outputs)
-            gradients = torch.autograd.grad(seed, call.leaves, retain_graph=True, allow_unused=True)
+            gradients = torch.autograd.grad(seed, call.leaves, retain_graph=keeps, allow_unused=True)
         if recorder is not None:
             mode.finish(recorder, call, gradients)
         mode.backwards += 1
         return gradients
+
+    def _free_gradients(self) -> None:
+        """Give back the memory of large gradients that are to be replaced, before the new ones take as much."""
+        for handle in self._replaced:
+            data = handle._data
+            if data.is_contiguous() and not is_shared(data):
+                handle._data = torch.zeros((), dtype=data.dtype, device=data.device).expand(data.shape)
+
+    def _refill_gradients(self) -> None:
+        """Gradients that were given back and did not come are zeros."""
+        for handle in self._replaced:
+            if not handle._data.is_contiguous():
+                handle._data = torch.zeros_like(handle._data, memory_format=torch.contiguous_format)
 
     def _head_gradients(self, out_grads: Any, call: _Call) -> list[torch.Tensor]:
         """The head gradients of the outputs through which a gradient passes."""
@@ -406,7 +439,7 @@ class Executor:
             assert handle is not None
             if gradient is None:
                 if self._grad_req[position] == "write":
-                    handle._data.zero_()
+                    self._place_for(handle).zero_()
                 continue
             if self._grad_req[position] == "add":
                 handle._data.add_(gradient)
@@ -424,7 +457,14 @@ class Executor:
                 handle._data = gradient
                 pinned.add(where)
             else:
-                handle._data.copy_(gradient)
+                self._place_for(handle).copy_(gradient)
+
+    @staticmethod
+    def _place_for(handle: NDArray) -> torch.Tensor:
+        """The memory of a gradient, new where it was given back."""
+        if not handle._data.is_contiguous():
+            handle._data = torch.empty_like(handle._data, memory_format=torch.contiguous_format)
+        return handle._data
 
     def _commit(self, lowered: Lowered, call: _Call) -> None:
         with torch.no_grad():

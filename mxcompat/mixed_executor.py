@@ -101,6 +101,9 @@ class MixedExecutor(Executor):
         else:
             handle._data = data
 
+    def _free_gradients(self) -> None:
+        """Gradients stay where they are: not all of them are replaced."""
+
     def _write_gradients(self, gradients: Sequence[torch.Tensor | None], heads: Sequence[Any], call: _Call) -> None:
         for position, gradient in zip(self._wanted, gradients):
             handle, adds = self._grads[position], self._grad_req[position] == "add"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -241,3 +242,39 @@ def test_reshape_keeps_the_monitor() -> None:
     ex.set_monitor_callback(lambda name, array: seen.append(array.shape))
     ex.reshape(allow_up_sizing=True, a=(3,)).forward()
     assert seen == [(3,)]
+
+
+@pytest.mark.parametrize("recorded", [False, True])
+def test_a_second_backward_repeats_the_forward_once(recorded: bool) -> None:
+    net = sym.Dropout(sym.FullyConnected(V("data"), num_hidden=300, name="fc"), p=0.5)
+    executor = net.simple_bind(mx.cpu(), data=(4, 300))
+    for array in executor.arg_arrays:
+        array[:] = mx.nd.random.uniform(-1, 1, array.shape)
+    head = mx.nd.random.uniform(-1, 1, (4, 300))
+    for _ in range(4 if recorded else 0):
+        executor.forward(is_train=True)
+        executor.backward(head)
+    assert (executor._modes.get(True) is not None and executor._modes[True].joint is not None) == recorded
+    for _ in range(2):
+        executor.forward(is_train=True)
+        found = []
+        for _ in range(3):
+            executor.backward(head)
+            found.append([grad.asnumpy() for grad in executor.grad_arrays])
+        assert all(np.array_equal(a, b) for again in found[1:] for a, b in zip(found[0], again))
+        assert executor._call is not None
+        assert not executor._call.is_spent
+
+
+def test_a_failed_backward_leaves_gradients_of_zeros() -> None:
+    net = sym.FullyConnected(sym.exp(V("data")), num_hidden=300, no_bias=True, name="fc")
+    executor = net.simple_bind(mx.cpu(), data=(4, 300))
+    executor.forward(is_train=True)
+    executor.backward(mx.nd.ones((4, 300)))
+    executor.forward(is_train=True)
+    executor._modes[True].joint = None
+    with mock.patch("torch.autograd.grad", side_effect=RuntimeError("out of luck")), pytest.raises(MXNetError):
+        executor.backward(mx.nd.ones((4, 300)))
+    weight = executor.grad_dict["fc_weight"]
+    weight[0] = 2
+    assert weight.asnumpy().sum() == 600

@@ -58,6 +58,7 @@ class Runner:
 
     def __init__(self, module: fx.GraphModule, eager: Callable, operators: int, traceable: bool, policy_name: str):
         self.module, self.eager, self.policy = module, eager, policy_name if traceable else "never"
+        self.is_traceable = traceable
         self._budget = expected_compile_seconds(operators)
         self._compiled: Callable | None = None
         self._eager_times: list[float] = []

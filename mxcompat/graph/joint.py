@@ -99,7 +99,9 @@ class Recorder(TorchDispatchMode):
             raise _Refused("its result depends on values")
         if func._schema.is_mutable:
             self._check_change(func, args, kwargs)
-        node = self.graph.call_function(func, tuple(self._nodes(args)), {key: self._nodes(x) for key, x in kwargs.items()})
+        node = self.graph.call_function(
+            func, tuple(self._nodes(args)), {key: self._nodes(x) for key, x in kwargs.items()}
+        )
         node.meta["phase"] = self.phase
         self._results(result, node)
 
@@ -170,7 +172,7 @@ class Joint:
         inputs = [node for node in before if node.op == "placeholder"]
         first = _needed(before, (*forward, *(node for group in moved for node in group), *saved))
         self._forward = _function(inputs, [n for n in before if n in first], (forward, moved, saved))
-        self._backward = _function([*saved, *heads], [n for n in after if n in needed], backward)
+        self._backward = _function([*saved, *heads], [n for n in after if n in needed], backward, takes_list=True)
 
     @classmethod
     def of(
@@ -198,10 +200,13 @@ class Joint:
         with torch.enable_grad():  # as it was recorded: oneDNN's LSTM asks for it; nothing is taped, no input is a leaf
             return self._forward(*inputs)
 
-    def backward(self, saved: Sequence[torch.Tensor], heads: Sequence[Any]) -> Sequence[torch.Tensor | None]:
-        """The gradients. ``heads`` may be None where ``heads_used`` says that they are not looked at."""
+    def backward(self, values: list[Any]) -> Sequence[torch.Tensor | None]:
+        """The gradients, of what the forward saved and the head gradients; empties the list, to free each tensor in time.
+
+        Head gradients may be None where ``heads_used`` says that they are not looked at.
+        """
         with torch.no_grad():
-            return self._backward(*saved, *heads)
+            return self._backward(values)
 
 
 def _needed(nodes: Sequence[fx.Node], results: Sequence[Any]) -> set[fx.Node]:
@@ -223,8 +228,8 @@ def _simplify(graph: fx.Graph) -> None:
             graph.erase_node(node)
 
 
-def _function(inputs: Sequence[fx.Node], nodes: Sequence[fx.Node], results: Any) -> Callable:
-    """A Python function of the inputs that runs the nodes."""
+def _function(inputs: Sequence[fx.Node], nodes: Sequence[fx.Node], results: Any, takes_list: bool = False) -> Callable:
+    """A Python function of the inputs, or of a list of them that it empties, that runs the nodes."""
     graph = fx.Graph()
     copies: dict[fx.Node, fx.Node] = {}
     for index, node in enumerate(inputs):
@@ -246,6 +251,12 @@ def _function(inputs: Sequence[fx.Node], nodes: Sequence[fx.Node], results: Any)
         return f"{name}("
 
     source = re.sub(r"torch\.ops\.([\w.]+)\(", named, code.src)
+    if takes_list:
+        given = "".join(f"given_{index}, " for index in range(len(inputs)))
+        start = source.index("def forward(")
+        body = source[source.index(":\n", start) + 2 :]
+        taken = f"    {given}= values\n    values.clear()\n" if inputs else ""
+        source = f"{source[:start]}def forward(self, values):\n{taken}{body}"
     exec(compile(source, "<recorded graph>", "exec"), names)
     return functools.partial(names["forward"], None)
 
