@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from mxcompat.base import MXNetError
+from mxcompat.io.digits import plain_rows, scaled
 from mxcompat.io.files import expand
 
 __all__ = ["CSVRows", "CSVSamples", "plain_numbers", "strtof"]
 
-_BLOCK = 1 << 20  # bytes read at a time
+_BLOCK = 1 << 18  # bytes read at a time: what is computed with them stays in the cache
 _PLAIN = {"f": b"0123456789.,-+ ", "i": b"0123456789,-+ "}  # what the fast way of reading numbers is given
 _OCTAL = re.compile(rb"(?:^|,)[ +-]*0\d")
 _INTEGER = re.compile(rb"[ \t\v\f]*([+-]?)(?:0[xX]([0-9a-fA-F]+)|(0[0-7]*)|([1-9]\d*))")
@@ -38,23 +39,11 @@ def strtof(text: bytes) -> tuple[np.float32, int]:
         digits = (fraction or b"")[1:20]
         value = np.float32(int(whole[-64:] or b"0") % 2**64)  # 10**64 is a multiple of 2**64
         value += np.float32(int(digits or b"0") / 10 ** len(digits))
-        value = _scaled(value, int((exponent or b"").lstrip(b"0")[:9] or b"0"), down == b"-")
+        value = np.float32(scaled(value, int((exponent or b"").lstrip(b"0")[:9] or b"0"), down == b"-"))
     end = match.end()
     if not any((infinite, nan, whole, fraction, exponent is not None, text[end - 1 : end] in (b"f", b"F"))):
         end = match.end(1) if sign else 0
     return (-value if sign == b"-" else value), end
-
-
-@np.errstate(over="ignore", under="ignore", invalid="ignore")
-def _scaled(value: np.float32, exponent: int, down: bool) -> np.float32:
-    exponent = min(exponent, 38)
-    limit = np.float32(1.175494351 if down else 3.402823466)
-    if exponent == 38 and (value < limit if down else value > limit):
-        value = limit
-    scale = np.float32(1)
-    for step in (1e8,) * (exponent // 8) + (10.0,) * (exponent % 8):
-        scale = scale * np.float32(step)
-    return value / scale if down else value * scale
 
 
 def plain_numbers(fields: list[bytes]) -> np.ndarray:
@@ -95,6 +84,15 @@ def _row(line: bytes, number: Callable[[bytes], tuple[Any, int]]) -> list:
     return found
 
 
+def _usual(text: bytes) -> bytes:
+    """The lines with the usual ends, and without the spaces that some programs write behind commas."""
+    if b"\r" in text:
+        text = text.replace(b"\r\n", b"\n")
+    if b" " in text:
+        text = text.replace(b", ", b",")
+    return text if text.endswith(b"\n") else text + b"\n"
+
+
 class CSVRows:
     """The rows of text files as arrays (rows, *shape) of ``dtype`` float32, int32 or int64."""
 
@@ -132,10 +130,17 @@ class CSVRows:
         for path in self.paths:
             first = 1
             with open(path, "rb") as stream:
-                while lines := stream.readlines(_BLOCK):
-                    kept = b"".join(lines).removeprefix(_BOM if first == 1 else b"").splitlines()
-                    yield self._parse(path, first, kept)
-                    first += len(kept)
+                while block := stream.read(_BLOCK):
+                    block += stream.readline()
+                    text = block.removeprefix(_BOM) if first == 1 else block
+                    rows = plain_rows(_usual(text), self.width, self.dtype)
+                    if rows is None:
+                        lines = text.splitlines()
+                        rows = self._parse(path, first, lines)
+                        first += len(lines)
+                    else:
+                        first += len(rows)
+                    yield rows
 
     def _parse(self, path: str, first: int, lines: list[bytes]) -> np.ndarray:
         filled = [line for line in lines if line]
