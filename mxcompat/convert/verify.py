@@ -45,10 +45,11 @@ def _difference(name: str, expected: np.ndarray, found: np.ndarray, tolerance: f
         return Difference(name, found.shape, expected.shape, np.inf, np.inf, 0.0, False)
     want, have = expected.astype(np.float64).ravel(), found.astype(np.float64).ravel()
     same = (want == have) | (np.isnan(want) & np.isnan(have))  # infinities too
-    gap = np.where(same, 0.0, np.abs(want - have))
     finite = want[np.isfinite(want)]
     scale = float(np.abs(finite).max(initial=0.0)) or 1.0
-    relative = gap / np.maximum(np.abs(want), 1e-3 * scale, where=~np.isnan(want), out=np.full_like(want, scale))
+    with np.errstate(invalid="ignore"):
+        gap = np.where(same, 0.0, np.abs(want - have))
+        relative = gap / np.maximum(np.abs(want), 1e-3 * scale, where=~np.isnan(want), out=np.full_like(want, scale))
     largest = float(gap.max(initial=0.0))
     agrees = bool(np.isfinite(largest) and largest <= tolerance * scale)
     return Difference(
