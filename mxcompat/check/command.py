@@ -69,6 +69,9 @@ def _progress(files: Sequence[str]) -> Sequence[str]:
 def _files(path: str, unreadable: list[Finding]) -> Iterator[str]:
     """The files that a path stands for; folders that cannot be read are added to ``unreadable``."""
     if os.path.isfile(path):
+        suffix = os.path.splitext(path)[1]
+        if suffix and suffix not in SUFFIXES and not suffix.startswith(".py"):
+            raise CommandError(f"{path}: neither a script, a notebook nor a symbol file (try mxcompat inspect)")
         yield path
     elif os.path.isdir(path):
         for folder, below, names in os.walk(path, onerror=lambda e: unreadable.append(_unreadable(e.filename, e))):
@@ -93,17 +96,24 @@ def _check_file(file: str, is_named: bool) -> tuple[list[Finding], int] | None:
                 return check_notebook(stream.read(), file)
         from mxcompat.check.source import check_source
 
-        return check_source(_source(file), file)
-    except (UnicodeDecodeError, SyntaxError):
-        return [Finding(file, 1, 1, "MX100", "the encoding of this file is not what it declares")], 0
+        text, is_misread = _source(file)
+        found, uses = check_source(text, file)
+        return [*([_encoding_finding(file)] if is_misread else []), *found], uses
+    except UnicodeDecodeError:  # a notebook
+        return [_encoding_finding(file)], 0
     except (RecursionError, MemoryError):  # the parser's stack is one too
         return [Finding(file, 1, 1, "MX100", "the source is nested too deeply")], 0
 
 
-def _source(file: str) -> str:
+def _encoding_finding(file: str) -> Finding:
+    return Finding(file, 1, 1, "MX100", "the encoding of this file is not what it declares, or not UTF-8")
+
+
+def _source(file: str) -> tuple[str, bool]:
+    """The text, and whether its encoding is wrong: what can be told of it is told all the same."""
     try:
         with tokenize.open(file) as stream:
-            return stream.read()
-    except UnicodeDecodeError:
+            return stream.read(), False
+    except (UnicodeDecodeError, SyntaxError):  # in the text, or where the encoding is declared
         with open(file, encoding="latin-1") as stream:
-            return stream.read()
+            return stream.read(), True

@@ -59,13 +59,13 @@ class Report:
 
     def summary(self) -> str:
         """The last line of the report."""
+        counted = f"{_counted(self.files, 'file')}, {_counted(self.uses, 'MXNet use')}"
+        if not self.uses:
+            return counted
         missing, differ = self.count("MX3"), self.count("MX2")
         supported = max(self.uses - missing - differ, 0)
-        share = 100.0 * supported / self.uses if self.uses else 100.0
-        return (
-            f"{_counted(self.files, 'file')}, {_counted(self.uses, 'MXNet use')}: {supported} supported ({share:.1f} %), {differ} differ, "
-            f"{missing} missing"
-        )
+        share = 100.0 * supported / self.uses
+        return f"{counted}: {supported} supported ({share:.1f} %), {differ} differ, {missing} missing"
 
 
 def _counted(count: int, what: str) -> str:

@@ -26,7 +26,11 @@ _FLOAT_CALLS = ("float",)
 
 
 class NotPython(Exception):
-    """A source that is neither Python 2 nor Python 3."""
+    """A source that is neither Python 2 nor Python 3, and the line where that shows."""
+
+    def __init__(self, text: str, line: int):
+        super().__init__(text)
+        self.line = line
 
 
 def is_python3(text: str) -> bool:
@@ -74,15 +78,19 @@ def convert(text: str, file: str) -> str:
     logging.getLogger("RefactoringTool").setLevel(logging.ERROR)
     try:
         converted = str(_tool(is_python3(text)).refactor_string(ended, file))
-    except (ParseError, TokenError, IndentationError) as error:
-        raise NotPython(str(error)) from None
+    except ParseError as error:
+        line = error.context[1][0] if error.context else 1
+        raise NotPython(f"syntax error at {error.value!r}", line) from None
+    except (TokenError, IndentationError) as error:
+        line = error.lineno if isinstance(error, IndentationError) else error.args[1][0]
+        raise NotPython(str(error.args[0]), line or 1) from None
     converted = converted if text.endswith("\n") else converted[:-1]
     if not is_python3(converted):
         converted = _spaces_for_tabs(converted)
     try:
         ast.parse(converted)
     except (SyntaxError, ValueError) as error:
-        raise NotPython(f"line {getattr(error, 'lineno', 0)} stays Python 2: {getattr(error, 'msg', error)}") from None
+        raise NotPython(f"stays Python 2: {getattr(error, 'msg', error)}", getattr(error, "lineno", 1)) from None
     converted = _with_next(converted)
     return converted if _has_true_division(text) else _integer_divisions(converted)
 

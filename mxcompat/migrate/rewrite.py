@@ -89,6 +89,8 @@ def main(args: argparse.Namespace) -> int:
             sys.stdout.writelines(_diff(file))
         if file.result.note:
             print(f"{file.path}: {file.result.note}", file=sys.stderr)
+    if not files:
+        print(f"mxcompat migrate: no script or notebook in {args.path}", file=sys.stderr)
     print(_summary(files, args.write or args.output is not None), file=sys.stderr)
     return 0
 
@@ -113,6 +115,9 @@ def _summary(files: list[_File], written: bool) -> str:
 def _targets(path: str, output: str | None) -> Iterator[tuple[str, str]]:
     """Each input, and the file that it is written to when there is an output."""
     if os.path.isfile(path):
+        suffix = os.path.splitext(path)[1]
+        if suffix and suffix not in _SUFFIXES and not suffix.startswith(".py"):
+            raise CommandError(f"{path}: neither a script nor a notebook")
         into = output is not None and (os.path.isdir(output) or output.endswith(os.sep))
         target = os.path.join(output or "", os.path.basename(path)) if into else output or ""
         yield _apart(path, target)
@@ -243,7 +248,7 @@ def _converted(text: str, file: str) -> str:
     try:
         return python2.convert(text, file)
     except python2.NotPython as error:
-        raise CommandError(f"{file}: neither Python 2 nor Python 3: {error}") from None
+        raise CommandError(f"{file}:{error.line}: neither Python 2 nor Python 3: {error}") from None
 
 
 def _cuts_quotients(text: str) -> bool:

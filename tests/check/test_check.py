@@ -295,6 +295,19 @@ def check_sarif(content: dict) -> None:
         assert re.fullmatch(r"[\w.:/%~-]+", place["artifactLocation"]["uri"])
 
 
+UNKNOWN_OPERATOR = json.dumps(
+    {
+        "nodes": [
+            {"op": "null", "name": "data", "inputs": []},
+            {"op": "CaffeOp", "name": "c1", "inputs": [[0, 0, 0]]},
+        ],
+        "arg_nodes": [0],
+        "heads": [[1, 0, 0]],
+    },
+    indent=1,
+)
+
+
 def test_bad_input(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     assert main(["check", str(tmp_path / "none.py")]) == 2
     assert "no such file or folder" in capsys.readouterr().err
@@ -307,12 +320,27 @@ def test_bad_input(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
         "cut-symbol.json": ('{"nodes": [], "arg_nodes": [', "1:1: MX503 "),
         "settings.json": ("{}", "1:1: MX503 "),
         "coding.py": ("# coding: nonsense\n", "1:1: MX100 the encoding"),
+        "op-symbol.json": (UNKNOWN_OPERATOR, "10:1: MX303 node c1: CaffeOp: neither MXNet 1.9.1 nor mxcompat"),
         "deep.py": ("x = " + "-" * 100000 + "1", "1:1: MX100 "),
     }
     for name, (text, start) in cases.items():
         (tmp_path / name).write_text(text)
         assert main(["check", str(tmp_path / name)]) == 1, name
         assert capsys.readouterr().out.startswith(f"{tmp_path / name}:{start}"), name
+
+
+def test_what_can_be_read_of_a_wrong_encoding(tmp_path: Path) -> None:
+    path = tmp_path / "latin.py"
+    path.write_bytes(b"import mxnet as mx  # \xe9\nmx.sym.Nowhere()\n")
+    assert findings_of(path) == [(0, 1, 1, "MX100"), (0, 2, 1, "MX301")]
+
+
+def test_other_files_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    (tmp_path / "net-0001.params").write_bytes(b"")
+    assert main(["check", str(tmp_path / "net-0001.params")]) == 2
+    assert "neither a script, a notebook nor a symbol file (try mxcompat inspect)" in capsys.readouterr().err
+    (tmp_path / "train").write_text("import mxnet as mx\n")
+    assert main(["check", str(tmp_path / "train")]) == 0
 
 
 def test_folders_with_nothing_to_read(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

@@ -208,7 +208,9 @@ def test_tabs_count_eight_columns() -> None:
 
 
 def test_neither_python() -> None:
-    with pytest.raises(CommandError, match="neither Python 2 nor Python 3"):
+    with pytest.raises(CommandError, match="^a.py:2: neither Python 2 nor Python 3: syntax error at '[(]'"):
+        rewrite_source("print 'a'\ndef (:\n", "a.py", py2=True)
+    with pytest.raises(CommandError, match="^a.py:1: neither Python 2 nor Python 3"):
         rewrite_source("print 'a\ndef (:\n", "a.py", py2=True)
     with pytest.raises(CommandError, match="^a.py:2: syntax error"):
         rewrite_source("x = 1\ndef (:\n", "a.py")
@@ -332,6 +334,26 @@ def test_one_bad_file_and_nothing_is_written(tmp_path: Path, capsys: pytest.Capt
     assert good.read_text() == "import mxnet as mx\n"
     assert main(["migrate", str(tmp_path / "none.py")]) == 2
     assert "none.py: no such file or folder" in capsys.readouterr().err
+
+
+def test_other_inputs(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    assert main(["migrate", str(tmp_path)]) == 0
+    assert capsys.readouterr().err == f"mxcompat migrate: no script or notebook in {tmp_path}\n0 files, 0 to change\n"
+    assert main(["migrate", str(put(tmp_path / "net-symbol.json", "{}"))]) == 2
+    assert "net-symbol.json: neither a script nor a notebook" in capsys.readouterr().err
+    (tmp_path / "gone.py").symlink_to(tmp_path / "nowhere.py")
+    good = put(tmp_path / "a.py")
+    assert main(["migrate", str(tmp_path), "-o", str(tmp_path / "out")]) == 2
+    assert "gone.py: No such file or directory" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists() and good.read_text() == "import mxnet as mx\n"
+
+
+def test_nothing_half_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    path = put(tmp_path / "a.py")
+    monkeypatch.setattr(os, "replace", lambda *names: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    assert main(["migrate", str(path), "--write"]) == 2
+    assert capsys.readouterr().err == f"mxcompat migrate: {path}: No space left on device\n"
+    assert os.listdir(tmp_path) == ["a.py"] and path.read_text() == "import mxnet as mx\n"
 
 
 def test_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
