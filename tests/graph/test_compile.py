@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -41,7 +44,7 @@ def test_auto_compiles_once_eager_time_has_paid(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     auto, compiled = runner("auto", monkeypatch)
-    budget = policy.expected_compile_seconds(1)
+    budget = policy.PATIENCE * policy.expected_compile_seconds(1)
     with caplog.at_level(logging.INFO, logger="mxcompat.compile"):
         for _ in range(policy.TRIAL_CALLS + 1):
             assert auto([torch.zeros(1)])[0].item() == 1
@@ -55,13 +58,72 @@ def test_auto_compiles_once_eager_time_has_paid(
     assert "keeping the compiled graph" in caplog.text
 
 
+def test_auto_costs_little_more_than_never(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where compiling takes as long as expected and is of no use."""
+    auto, compiled = runner("auto", monkeypatch)
+    expected, step = policy.expected_compile_seconds(1), 0.01
+    never = total = 0.0
+    worst = 0.0
+    for _ in range(4000):
+        was = bool(compiled)
+        auto([torch.zeros(1)])
+        seconds = step + (expected if compiled and not was else 0.0)
+        auto.record(seconds)
+        never, total = never + step, total + seconds
+        worst = max(worst, total / never)
+    assert compiled
+    assert not auto.is_compiled
+    assert worst <= 1.251
+
+
+def test_a_rare_last_batch_is_not_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled: list[str] = []
+
+    def fake(module: Any) -> Any:
+        compiled.append("compiled")
+        return module
+
+    monkeypatch.setattr(policy, "_compile", fake)
+    monkeypatch.setattr(policy, "expected_compile_seconds", lambda operators: 0.25)
+    with policy.using("auto"):
+        often = sym.exp(V("data")).simple_bind(mx.cpu(), data=(4, 3), grad_req="null")
+        rare = often.reshape(data=(1, 3))
+        for _ in range(policy.TRIAL_CALLS + 1):
+            often.forward()
+            often._modes[False].runner.record(0.5)
+            rare.forward()
+        often.forward()
+    assert often._modes[False].runner.is_compiled
+    assert not rare._modes[False].runner.is_compiled
+    assert compiled == ["compiled"]
+
+
+def test_decisions_are_printed_on_request() -> None:
+    script = """
+import mxcompat as mx
+from mxcompat.graph import compile as policy
+net = mx.sym.exp(mx.sym.Variable("data"))
+for name in ("auto", "never"):
+    with policy.using(name):
+        net.simple_bind(mx.cpu(), data=(2,)).forward()
+"""
+    environment = {**os.environ, "MXCOMPAT_LOG": "compile", "PYTHONPATH": os.getcwd()}
+    found = subprocess.run([sys.executable, "-c", script], env=environment, check=True, capture_output=True, text=True)
+    lines = [line for line in found.stderr.splitlines() if line.startswith("[mxcompat.compile]")]
+    assert "eager; compiled once its calls have taken" in lines[0]
+    assert "MXCOMPAT_COMPILE=never" in lines[1]
+    environment["MXCOMPAT_LOG"] = "everything"
+    found = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)
+    assert "MXCOMPAT_LOG='everything'" in found.stderr
+
+
 def test_auto_returns_to_eager_when_compiled_is_slower(monkeypatch: pytest.MonkeyPatch) -> None:
     auto, _ = runner("auto", monkeypatch)
     for _ in range(policy.TRIAL_CALLS + 1):
-        auto.record(policy.expected_compile_seconds(1))
+        auto.record(policy.PATIENCE * policy.expected_compile_seconds(1))
     for _ in range(policy.TRIAL_CALLS + 1):
         auto([torch.zeros(1)])
-        auto.record(10 * policy.expected_compile_seconds(1))
+        auto.record(100 * policy.expected_compile_seconds(1))
     assert auto([torch.zeros(1)])[0].item() == 1
 
 
