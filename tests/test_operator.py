@@ -388,3 +388,9 @@ def test_listing() -> None:
     assert "Convolution" in mx.operator.get_all_registered_operators()
     found = mx.operator.get_operator_arguments("Activation")
     assert (found.narg, found.names) == (2, ["data", "act_type"])
+
+
+def test_a_star_import_gives_what_callbacks_use() -> None:
+    names: dict[str, Any] = {}
+    exec("from mxcompat.operator import *", names)
+    assert {"CustomOp", "NDArray", "NDArrayHandle", "ctypes", "py_str"} <= set(names)
