@@ -311,8 +311,6 @@ class Recorder(object):
             call["arguments"][name] = self.full(array, value)
         for name, array in executor.aux_dict.items():
             call["states"][name] = self.full(array)
-        step.entry["calls"].append(call)
-        executor._golden_call = (step, call, len(step.entry["calls"]) - 1)
         inner = (self.executors[number]["symbol"], is_train)
         if inner not in self.inner:
             self.inner.add(inner)
@@ -363,10 +361,13 @@ class Recorder(object):
             call["masks"][node] = {"bits": kept, "shape": [int(size) for size in value.shape], "dtype": value.dtype.name}
 
     def end_call(self, executor, call):
-        """After a forward."""
-        place = executor._golden_call[2]
+        """After a forward. What raises an error is not recorded."""
+        calls = self.step.entry["calls"]
+        place = len(calls)
+        executor._golden_call = (self.step, call, place)
         call["outputs"] = [self.result(x, where=[place, "output", i]) for i, x in enumerate(executor.outputs)]
         call["states_after"] = dict((name, self.result(x)) for name, x in executor.aux_dict.items())
+        calls.append(call)
 
     def open_call(self, executor):
         """What is recorded of the forward that a backward belongs to."""
@@ -386,12 +387,10 @@ class Recorder(object):
             heads = [heads]
         requests = self.executors[call["executor"]]["grad_req"]
         added = [name for name, request in requests.items() if request == "add"]
-        backward = {
+        return {
             "heads": None if heads is None else [None if x is None else self.full(x) for x in heads],
             "before": dict((name, self.full(executor.grad_dict[name])) for name in added),
         }
-        call.setdefault("backwards", []).append(backward)
-        return backward
 
     def end_backward(self, executor, backward):
         """After a backward."""
@@ -401,6 +400,7 @@ class Recorder(object):
             (name, self.result(executor.grad_dict[name], where=[place, "gradient", name])) for name in sorted(requests)
         )
         call["states_after"] = dict((name, self.result(x)) for name, x in executor.aux_dict.items())
+        call.setdefault("backwards", []).append(backward)
 
     # optimizers
 
@@ -430,12 +430,12 @@ class Recorder(object):
             entry.update(weight=self.full(weight), gradient=self.given(grad), known=known)
             entry["state"] = self.nested(state, self.full) if known else None
             update["parameters"].append(entry)
-        self.step.entry["updates"].append(update)
         self.rates = {}
         return update
 
-    def end_update(self, update, weights, states):
-        """After an update."""
+    def end_update(self, update, many, weights, states):
+        """After an update; ``many`` if lists were given."""
+        update["many"] = many
         rates, self.rates = self.rates, None
         for entry, weight, state in zip(update["parameters"], weights, states):
             entry["weight_after"] = self.result(weight)
@@ -443,6 +443,7 @@ class Recorder(object):
             for name in ("lr", "wd"):
                 if (name, entry["index"]) in rates:
                     entry[name] = plain(rates[name, entry["index"]])
+        self.step.entry["updates"].append(update)
 
     # metrics
 
@@ -461,12 +462,12 @@ class Recorder(object):
             if not all(hasattr(array, "asnumpy") for array in arrays):
                 return None
             entry[name] = [self.given(array) for array in arrays]
-        self.step.entry["metrics"].append(entry)
         return entry
 
     def end_metric(self, metric, entry):
         """After a metric took in a batch."""
         entry["after"] = settings(metric)[0]
+        self.step.entry["metrics"].append(entry)
 
     def metric_value(self, name, value):
         """What a metric said."""
@@ -531,9 +532,11 @@ def watch_executors(recorder):
                 with_inner = "inner" in call or "masks" in call
                 if with_inner:
                     show_inner(recorder, self, call)
-                outputs = original(self, is_train, **inputs)
-                if with_inner:
-                    hide_inner(self)
+                try:
+                    outputs = original(self, is_train, **inputs)
+                finally:
+                    if with_inner:
+                        hide_inner(self)
                 recorder.end_call(self, call)
                 return outputs
             finally:
@@ -581,7 +584,10 @@ def show_inner(recorder, executor, call):
                 return  # the program's monitor owns the handle
             handle = recorder.mx.nd.NDArray(ctypes.cast(handle, recorder.mx.base.NDArrayHandle), writable=False)
         name = name.decode("utf-8") if isinstance(name, bytes) else name
-        recorder.inner_output(call, name, handle)
+        try:
+            recorder.inner_output(call, name, handle)
+        except recorder.mx.base.MXNetError:
+            pass  # an operator failed: the program hears of it when it reads an output
 
     executor.set_monitor_callback(observe, *(own[1] if own else ()), **(own[2] if own else {}))
 
@@ -627,8 +633,7 @@ def watched_updater(recorder, original):
             update = recorder.begin_update(self.optimizer, indices, weights, grads, states)
             original(self, index, grad, weight)
             if update is not None:
-                update["many"] = many
-                recorder.end_update(update, weights, [self.states.get(i) for i in indices])
+                recorder.end_update(update, many, weights, [self.states.get(i) for i in indices])
         finally:
             recorder.busy -= 1
 
@@ -647,8 +652,7 @@ def watched_rule(recorder, original):
             update = recorder.begin_update(self, indices, weights, grads, [(True, part) for part in states])
             original(self, index, weight, grad, state)
             if update is not None:
-                update["many"] = many
-                recorder.end_update(update, weights, states)
+                recorder.end_update(update, many, weights, states)
         finally:
             recorder.busy -= 1
 

@@ -15,7 +15,7 @@ from mxcompat.regression.compare import Comparison, Report, Tolerance, compare, 
 from mxcompat.regression.golden import Recording
 from mxcompat.regression.graphs import Graph, mask_name, with_masks
 from mxcompat.regression.record import positions
-from mxcompat.regression.training import repeat_metric, repeat_update
+from mxcompat.regression.training import repeat_metric, repeat_update, to_array
 
 __all__ = ["replay"]
 
@@ -61,12 +61,6 @@ def _eager() -> Iterator[None]:
     finally:
         if asked is None:
             os.environ.pop("MXCOMPAT_COMPILE", None)
-
-
-def to_array(value: np.ndarray, entry: Mapping[str, Any]) -> Any:
-    """A recorded array with its type and storage."""
-    array = mx.nd.array(value, dtype=value.dtype)
-    return array.tostype(entry["stype"]) if "stype" in entry else array
 
 
 class Replay:
@@ -133,10 +127,19 @@ class Replay:
         key = (number, *masks)
         if key not in self.executors:
             requests = self.recording.executors[number]["grad_req"]
-            gradients = {name: mx.nd.zeros(arguments[name].shape, dtype=arguments[name].dtype) for name in requests}
+            storage = {
+                name: x.get("stype", "default") for y in call.get("backwards", ()) for name, x in y["gradients"].items()
+            }
+            gradients = {
+                name: mx.nd.zeros(
+                    arguments[name].shape, dtype=arguments[name].dtype, stype=storage.get(name, "default")
+                )
+                for name in requests
+            }
             self.executors[key] = graph.symbol.bind(
                 mx.cpu(), arguments, gradients, {**dict.fromkeys(arguments, "null"), **requests}, states
             )
+            return self.executors[key]
         executor = self.executors[key]
         for given, held in ((arguments, executor.arg_dict), (states, executor.aux_dict)):
             for name, value in given.items():

@@ -15,7 +15,7 @@ from mxcompat.optimizer import Optimizer
 from mxcompat.regression.compare import Comparison
 from mxcompat.regression.golden import decoded
 
-__all__ = ["repeat_metric", "repeat_update"]
+__all__ = ["repeat_metric", "repeat_update", "to_array"]
 
 #: optimizers whose step of one element depends on all of them
 _OF_NORMS = frozenset(["LARS", "LAMB", "LBSGD"])
@@ -26,6 +26,12 @@ _PACKAGES = ("mxnet.", "mxcompat.")
 #: rates and sums of metrics are few operations on doubles, or float32 sums over a batch
 _RATE_ERROR = 1e-6
 _METRIC_ERROR = 1e-5
+
+
+def to_array(value: np.ndarray, entry: Mapping[str, Any]) -> Any:
+    """A recorded array with its type and storage."""
+    array = mx.nd.array(value, dtype=value.dtype)
+    return array.tostype(entry["stype"]) if "stype" in entry else array
 
 
 def _schedule(entry: Mapping[str, Any]) -> Any:
@@ -79,8 +85,7 @@ def _state(replay: Any, entry: Any) -> Any:
         return tuple(_state(replay, part) for part in entry["sequence"])
     if "number" in entry:
         return entry["number"]
-    value = replay.recording.array(entry)
-    return mx.nd.array(value, dtype=value.dtype)
+    return to_array(replay.recording.array(entry), entry)
 
 
 def repeat_update(replay: Any, update: Mapping[str, Any]) -> None:
@@ -105,8 +110,8 @@ def repeat_update(replay: Any, update: Mapping[str, Any]) -> None:
         before = replay.recording.array(parameter["weight"])
         parameters.append(parameter)
         befores.append(before)
-        weights.append(mx.nd.array(before, dtype=before.dtype))
-        gradients.append(mx.nd.array(gradient, dtype=gradient.dtype))
+        weights.append(to_array(before, parameter["weight"]))
+        gradients.append(to_array(gradient, parameter["gradient"]))
         whole.append(is_whole)
         if parameter["known"]:
             updater.states[parameter["index"]] = _state(replay, parameter["state"])
@@ -189,7 +194,7 @@ def repeat_metric(replay: Any, entry: Mapping[str, Any]) -> None:
         if any(value is None for value in values):
             replay.skip("metrics of outputs that depend on random numbers")
             return
-        arrays[kind] = [mx.nd.array(value, dtype=value.dtype) for value in values]
+        arrays[kind] = [to_array(value, one) for value, one in zip(values, entry[kind])]
     metric.update(arrays["labels"], arrays["predictions"])
     for key, value in entry["after"].items():
         found = vars(metric).get(key)
