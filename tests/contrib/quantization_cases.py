@@ -74,6 +74,12 @@ RUN = {"lenet": ("uint8", ["Activation"]), "products": ("int8", [])}
 SHAPES = {"lenet": (BATCH, 2, 12, 12), "branches": (BATCH, 2, 6, 6), "products": (BATCH, 3)}
 
 
+def network(mx, name):
+    """A network whose automatic names do not depend on what was made before."""
+    with mx.name.NameManager():
+        return NETS[name](mx)
+
+
 def numbers(seed, shape, high=64):
     """Multiples of 1/64 in [-1, 1)."""
     return np.random.RandomState(seed).randint(-64, high, shape).astype("float32") / 64
@@ -105,7 +111,7 @@ def described_graph(symbol):
 
 
 def graph(mx, name, mode, dtype="int8", **options):
-    symbol = NETS[name](mx)
+    symbol = network(mx, name)
     quantize = mx.contrib.quantization._quantize_symbol
     held = options.pop("offline", [n for n in symbol.list_arguments() if n != "data"])
     found, layers = quantize(
@@ -116,7 +122,7 @@ def graph(mx, name, mode, dtype="int8", **options):
 
 def model(mx, name, calib_mode, dtype, excluded, **options):
     """Graph, parameters and outputs of a quantized model."""
-    symbol, shape = NETS[name](mx), SHAPES[name]
+    symbol, shape = network(mx, name), SHAPES[name]
     args, aux = parameters(mx, symbol, shape)
     data = mx.io.NDArrayIter(examples(name), batch_size=BATCH)
     found, qargs, qaux = mx.contrib.quantization.quantize_model(
