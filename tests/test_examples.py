@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from mxcompat.__main__ import main
+
 ROOT = Path(__file__).parents[1]
 DIGITS = "migration_examples/digits/train.py"
 
@@ -97,99 +99,26 @@ def test_the_custom_operator_tutorial() -> None:
     assert accuracies[0][1] == accuracies[1][1] and float(accuracies[0][1]) > 0.98
 
 
-def python(*args: str, cwd: Path) -> str:
-    """What a command without the alias prints."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run([sys.executable, *args], capture_output=True, text=True, cwd=cwd, env=environment)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def test_converted_checkpoint(tmp_path: Path) -> None:
+def test_converted_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
     """The module of the folder is what the command writes; its training goes on, and back to a checkpoint."""
     pytest.importorskip("safetensors")
     folder = ROOT / "migration_examples/convert"
     shutil.copy(folder / "continue_training.py", tmp_path)
-    prefix, data = str(folder / "lenet"), str(ROOT / "migration_examples/digits/digits.npz")
-    command = ("-m", "mxcompat", "convert")
-    text = python(*command, prefix, "2", "--to", "module", "--shape", "data=1,1,8,8", "-o", "lenet.py", cwd=tmp_path)
-    assert text.endswith("wrote lenet.py\nwrote lenet.safetensors\n")
+    monkeypatch.chdir(tmp_path)
+    command = ["convert", str(folder / "lenet"), "2", "--to", "module", "--shape", "data=1,1,8,8", "-o", "lenet.py"]
+    assert main(command) == 0
+    assert capsys.readouterr().out.endswith("wrote lenet.py\nwrote lenet.safetensors\n")
     assert (tmp_path / "lenet.py").read_text() == (folder / "lenet.py").read_text()
-    text = python("continue_training.py", "--data", data, "--epochs", "2", "--out", "tuned.safetensors", cwd=tmp_path)
-    first, *_, last, saved = text.splitlines()
+    data = str(ROOT / "migration_examples/digits/digits.npz")
+    training = ["continue_training.py", "--data", data, "--epochs", "2", "--out", "tuned.safetensors"]
+    done = subprocess.run([sys.executable, *training], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    first, *_, last, saved = done.stdout.splitlines()
     assert first == "as converted: validation accuracy 0.9575" and saved == "saved tuned.safetensors"
     assert float(last.split()[-1]) > 0.965
-    python(*command, "tuned.safetensors", "4", "--to", "params", "-o", "tuned", cwd=tmp_path)
+    assert main(["convert", "tuned.safetensors", "4", "--to", "params", "-o", "tuned"]) == 0
     text = run(str(ROOT / DIGITS), "--model-prefix", "tuned", "--load-epoch", "4", "--num-epochs", "4", cwd=tmp_path)
     assert f"{final_accuracy(text):.4f}" == last.split()[-1]
-
-
-def mxcompat(*args: str, cwd: Path = ROOT) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "mxcompat", *args]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=environment)
-
-
-def console(folder: str) -> str:
-    """What the README of an example shows of a terminal, without its indentation."""
-    readme = (ROOT / "migration_examples" / folder / "README.md").read_text(encoding="utf-8")
-    return "\n".join(line[4:] for line in readme.splitlines() if line.startswith("    ")) + "\n"
-
-
-def test_the_python_2_script(tmp_path: Path) -> None:
-    script, shown = "migration_examples/python2_script/train.py", console("python2_script")
-    checked = mxcompat("check", script)
-    assert checked.returncode == 1 and checked.stdout in shown
-    refused = mxcompat("run", script)
-    assert refused.returncode == 1 and "this is Python 2 ('except Error, name')" in refused.stderr
-    pytest.importorskip("libcst", reason="extra [migrate]")
-    pytest.importorskip("fissix", reason="extra [migrate]")
-    migrated = mxcompat("migrate", "--py2", script, "-o", str(tmp_path / "train3.py"))
-    assert migrated.returncode == 0 and migrated.stderr in shown
-    assert mxcompat("check", "train3.py", cwd=tmp_path).stdout in shown
-    data = str(ROOT / "migration_examples/digits/digits.npz")
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "HISTORY": str(tmp_path / "history")}
-    command = [sys.executable, str(tmp_path / "train3.py"), data]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment)
-    assert done.stdout.startswith("1397 images, 17226 weights\nepoch 5 training"), done.stderr
-    match = re.search(r"^best epoch \d, final validation accuracy (\d\.\d{4})$", done.stdout, re.MULTILINE)
-    assert match and float(match[1]) > 0.92 and (tmp_path / "history").exists()
-
-
-#: runs the code cells of a notebook after a line of magic, and ends with the value of a name
-NOTEBOOK = """
-import json, sys
-from IPython.core.interactiveshell import InteractiveShell
-shell = InteractiveShell.instance()
-if sys.argv[2]:
-    shell.run_line_magic("load_ext", sys.argv[2])
-for cell in json.load(open(sys.argv[1]))["cells"]:
-    if cell["cell_type"] == "code":
-        shell.run_cell("".join(cell["source"])).raise_error()
-"""
-
-
-@pytest.mark.parametrize("way", ["as it is", "migrated"])
-def test_the_notebook(way: str, tmp_path: Path) -> None:
-    notebook, shown = "migration_examples/notebook/digits.ipynb", console("notebook")
-    if way == "migrated":
-        pytest.importorskip("libcst", reason="extra [migrate]")
-        difference = mxcompat("migrate", notebook)
-        parts = shown.partition("    ...\n")[0].partition("--- ")
-        assert difference.stdout.startswith(parts[1] + parts[2].split("\n...\n")[0])
-        assert mxcompat("migrate", notebook, "-o", str(tmp_path / "m.ipynb")).stderr == "1 file, 1 changed\n"
-    else:
-        checked = mxcompat("check", notebook)
-        assert checked.returncode == 1 and checked.stdout in shown
-    pytest.importorskip("IPython")
-    path = str(tmp_path / "m.ipynb" if way == "migrated" else ROOT / notebook)
-    command = [sys.executable, "-c", NOTEBOOK, path, "" if way == "migrated" else "mxcompat"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "IPYTHONDIR": str(tmp_path), "NO_COLOR": "1"}
-    folder = ROOT / "migration_examples/notebook"
-    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment)
-    assert "<Symbol scores>" in done.stdout, done.stderr + done.stdout
-    accuracy = re.search(r"^accuracy (\d\.\d{4})$", done.stdout, re.MULTILINE)
-    assert accuracy and float(accuracy[1]) > 0.93, done.stdout
 
 
 def test_readme_example() -> None:

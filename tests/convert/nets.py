@@ -61,14 +61,14 @@ def lenet() -> Any:
     return sym.SoftmaxOutput(sym.FullyConnected(net, num_hidden=5, name="fc2"), name="softmax")
 
 
-def vgg() -> Any:
+def vgg(dropped: float = 0.5) -> Any:
     net = sym.Variable("data")
     for stage, (count, filters) in enumerate([(1, 4), (1, 6), (2, 8)], 1):
         for index in range(1, count + 1):
             net = relu(convolution(net, filters, 3, f"conv{stage}_{index}"), f"relu{stage}_{index}")
         net = sym.Pooling(net, pool_type="max", kernel=(2, 2), stride=(2, 2), name=f"pool{stage}")
     net = relu(sym.FullyConnected(sym.Flatten(net), num_hidden=12, name="fc6"))
-    return classifier(sym.Dropout(net, p=0.5), 5)
+    return classifier(sym.Dropout(net, p=dropped), 5)
 
 
 def _factory(data: Any, filters: int, kernel: int, name: str, suffix: str = "", stride: int = 1) -> Any:
@@ -271,6 +271,7 @@ NETS = {
     "mlp": Net(mlp, {"data": (4, 10)}, {"softmax_label": (4,)}, 4),
     "lenet": Net(lenet, {"data": (2, 1, 20, 20)}, ONE_LABEL, 5),
     "vgg": Net(vgg, IMAGE, ONE_LABEL, 5),
+    "vgg_steady": Net(lambda: vgg(0.0), IMAGE, ONE_LABEL, 5),
     "inception_bn": Net(inception_bn, IMAGE, ONE_LABEL, 5),
     "resnet_v1": Net(resnet_v1, IMAGE, ONE_LABEL, 5),
     "resnet_v2": Net(resnet_v2, IMAGE, ONE_LABEL, 5),

@@ -21,7 +21,8 @@ from mxcompat.convert import ConversionError, checkpoint, exports
 from tests.convert.nets import NETS, batches, bound, values
 
 STEPS, RATE, MOMENTUM = 5, 0.05, 0.9
-TRAINABLE = [name for name in NETS if name not in ("vgg", "ssd")]  # vgg draws for its dropout, ssd has no loss
+#: vgg draws what it drops (vgg_steady drops nothing), ssd has no loss
+TRAINABLE = [name for name in NETS if name not in ("vgg", "ssd")]
 
 
 @pytest.fixture(scope="module")
@@ -134,6 +135,20 @@ def test_fixed_gamma_stays_one(converted: Any) -> None:
     model = module.load(module.Net())
     scale = model.bn_1.weight
     assert not scale.requires_grad and bool((scale == 1).all())
+
+
+def test_frozen_statistics_stay_frozen(tmp_path: Path) -> None:
+    """Training mode neither uses nor moves the statistics of a layer with use_global_stats."""
+    symbol = mx.sym.BatchNorm(mx.sym.Variable("data"), use_global_stats=True, fix_gamma=False, name="bn")
+    arrays = {"bn_gamma": mx.nd.array([2, 3]), "bn_beta": mx.nd.array([1, 0])}
+    arrays.update(bn_moving_mean=mx.nd.array([0.5, -1]), bn_moving_var=mx.nd.array([4, 0.25]))
+    network = checkpoint.make(symbol, arrays, {"data": (3, 2, 4, 4)}, "net")
+    exports.convert(network, "module", str(tmp_path / "net"))
+    module = imported(tmp_path / "net.py")
+    model, data = module.load(module.Net()), torch.randn(3, 2, 4, 4)
+    expected = model.eval()(data)
+    assert torch.equal(model.train()(data), expected)
+    assert model.bn.running_mean.tolist() == [0.5, -1]
 
 
 def test_repeats_become_classes(converted: Any) -> None:
