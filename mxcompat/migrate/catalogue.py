@@ -118,6 +118,9 @@ def main(args: argparse.Namespace) -> int:
         print(f"{entry.status:<9}  {names}" + (f"\n{'':<11}{entry.summary}" if entry.summary else ""))
     if shown:
         print()
+    elif args.search is not None:
+        which = "missing or left-out operator" if args.missing else "operator"
+        print(f"no {which} has {args.search!r} in a name or in what it does\n")
     states = [entry.status for entry in entries()]
     print(", ".join(f"{states.count(status)} {status}" for status in (SUPPORTED, MISSING, EXCLUDED)))
     for name, (supported, total) in counts().items():

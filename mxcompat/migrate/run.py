@@ -47,10 +47,9 @@ _PYTHON2 = tuple(
 
 
 def _seed(text: str) -> int:
-    value = int(text)
-    if not 0 <= value < 2**32:
-        raise argparse.ArgumentTypeError(f"{value} is not in 0..{2**32 - 1}")
-    return value
+    if not text.isdecimal() or int(text) >= 2**32:
+        raise argparse.ArgumentTypeError(f"{text} is no number in 0..{2**32 - 1}")
+    return int(text)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

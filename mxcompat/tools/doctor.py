@@ -16,7 +16,8 @@ from collections.abc import Iterator
 EXTRAS = {
     "image": ("cv2",),
     "migrate": ("libcst", "fissix"),
-    "onnx": ("onnx", "onnxscript"),
+    "convert": ("safetensors",),
+    "onnx": ("onnx", "onnxscript", "onnxruntime"),
 }
 SETTINGS = ("MXCOMPAT_COMPILE", "MXCOMPAT_EXACT", "MXCOMPAT_ALLOCATOR", "MXCOMPAT_DATA", "OMP_NUM_THREADS")
 
@@ -39,7 +40,7 @@ def facts() -> Iterator[tuple[str, str]]:
 
     from mxcompat.migrate import alias
 
-    yield "mxcompat", _version("mxcompat")
+    yield "mxcompat", f"{_version('mxcompat')}, in {os.path.dirname(os.path.dirname(__file__))}"
     yield "Python", f"{platform.python_version()} on {platform.system()} {platform.machine()}"
     yield "torch", torch.__version__
     yield "numpy", _version("numpy")
@@ -54,7 +55,7 @@ def facts() -> Iterator[tuple[str, str]]:
             f"extra [{extra}]",
             f"not there ({', '.join(absent)}): pip install 'mxcompat[{extra}]'" if absent else "there",
         )
-    yield "import mxnet", "gives mxcompat here" if alias.is_installed() else _real_mxnet()
+    yield "import mxnet", "mxcompat" if alias.is_installed() else _real_mxnet()
     for name in SETTINGS:
         if name in os.environ:
             yield name, os.environ[name]
@@ -69,14 +70,14 @@ def _version(package: str) -> str:
 
 def _cuda(torch) -> str:  # type: ignore[no-untyped-def]
     if not torch.cuda.is_available():
-        return "no device: mx.gpu() needs --device cpu or a GPU"
+        return "no device: scripts that ask for mx.gpu() run with mxcompat run --device cpu"
     return ", ".join(f"gpu({i}): {torch.cuda.get_device_name(i)}" for i in range(torch.cuda.device_count()))
 
 
 def _real_mxnet() -> str:
     spec = importlib.util.find_spec("mxnet")
-    where = f"is the real one at {spec.origin}" if spec is not None else "fails"
-    return f"{where} until mxcompat.install() or under mxcompat run"
+    where = f"the real one at {spec.origin}" if spec is not None else "not found"
+    return f"{where}; under mxcompat run, or after mxcompat.install(), it is mxcompat"
 
 
 def _self_test() -> bool:
