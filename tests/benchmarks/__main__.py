@@ -21,14 +21,15 @@ from tests.benchmarks.workloads import WORKLOADS
 SCRIPT = Path(__file__).with_name("workloads.py")
 
 
-def measure(python: str, side: str, name: str, threads: int) -> float:
-    """Seconds a call of one workload on one side."""
+def measure(python: str, side: str, name: str, threads: int) -> tuple[float, str]:
+    """Seconds a call of one workload on one side, and its memory."""
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "PYTHONPATH": str(SCRIPT.parents[2])}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)  # the first step would compile sources again and again
     found = subprocess.run(
         [python, str(SCRIPT), side, name], env=environment, check=True, capture_output=True, text=True
     )
-    return float(found.stdout.split()[-1])
+    imported, most, seconds = map(float, found.stdout.split()[-3:])
+    return seconds, f"{imported:.0f} + {most - imported:.0f}"
 
 
 def show(seconds: float | None) -> str:
@@ -50,9 +51,15 @@ def main() -> None:
     parser.add_argument(
         "--compiled", action="store_true", help="let PyTorch by hand be the better of eager and compiled"
     )
+    parser.add_argument(
+        "--memory", action="store_true", help="peak memory too: after the import + because of the workload"
+    )
     options = parser.parse_args()
-    print("| workload | mxcompat | MXNet | MXNet / mxcompat | PyTorch by hand | mxcompat / PyTorch |")
-    print("|---|---|---|---|---|---|")
+    columns = ["workload", "mxcompat", "MXNet", "MXNet / mxcompat", "PyTorch by hand", "mxcompat / PyTorch"]
+    if options.memory:
+        columns += ["MiB of mxcompat", "MiB of MXNet"]
+    print(f"| {' | '.join(columns)} |")
+    print("|---" * len(columns) + "|")
     for name, (_, by_hand) in WORKLOADS.items():
         if options.only not in name:
             continue
@@ -65,15 +72,17 @@ def main() -> None:
                 if isinstance(by_hand, functools.partial) and options.compiled
                 else ["torch"]
             )
-            hand = min(measure(sys.executable, side, name, options.threads) for side in hands) if by_hand else None
-            rounds.append((own, original, hand))
-        columns = [[r[i] for r in rounds if r[i] is not None] for i in range(3)]
-        medians = [statistics.median(column) if column else None for column in columns]
+            hand = min(measure(sys.executable, side, name, options.threads) for side in hands)[0] if by_hand else None
+            memory = [own[1], original[1] if original else "-"]
+            rounds.append((own[0], original[0] if original else None, hand))
+        times = [[r[i] for r in rounds if r[i] is not None] for i in range(3)]
+        medians = [statistics.median(column) if column else None for column in times]
         faster = statistics.median(o / m for m, o, _ in rounds) if options.oracle else None
         against = statistics.median(m / h for m, _, h in rounds) if by_hand else None
         print(
             f"| {name} | {show(medians[0])} | {show(medians[1])} | {f'{faster:.2f}' if faster else '-'} "
-            f"| {show(medians[2])} | {f'{against:.2f}' if against else '-'} |",
+            f"| {show(medians[2])} | {f'{against:.2f}' if against else '-'} |"
+            + (f" {memory[0]} | {memory[1]} |" if options.memory else ""),
             flush=True,
         )
 

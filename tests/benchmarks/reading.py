@@ -1,9 +1,12 @@
-"""Workloads that read files: records one after another and in any order, batches of decoded images, rows of text.
+"""Workloads that read and write files: records one after another and in any order, batches of decoded images, rows of
+text, parameters.
 
 The files are made in a temporary folder, with the library's own writer and OpenCV.
 """
 
 import os
+import subprocess
+import sys
 import tempfile
 import time
 
@@ -13,6 +16,7 @@ RECORDS, RECORD_BYTES = 20_000, 4_000
 IMAGES, IMAGE_SIDE = 512, 256
 SMALL_IMAGES, SMALL_SIDE = 8_192, 32
 ROWS, COLUMNS = 20_000, 30
+ARRAYS, NUMBERS = 32, 1 << 20  # 128 MiB of float32
 
 
 def clock():
@@ -136,6 +140,34 @@ def rows(mx):
         return _best(read) / ROWS
 
 
+def _parameters(mx):
+    values = np.random.RandomState(0).normal(0, 1, NUMBERS).astype("float32")
+    return {"arg:weight%d" % i: mx.nd.array(values + i) for i in range(ARRAYS)}  # noqa: UP031  older Pythons too
+
+
+def saving(mx):
+    """Seconds to save 128 MiB of parameters."""
+    with tempfile.TemporaryDirectory() as folder:
+        path, arrays = os.path.join(folder, "a.params"), _parameters(mx)
+        mx.nd.waitall()
+        return _best(lambda: mx.nd.save(path, arrays))
+
+
+def loading(mx):
+    """Seconds to load 128 MiB of parameters; nothing else is in memory."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "a.params")
+        # written by a process of its own, whose memory is not counted
+        code = "import numpy as np, %s as mx; from tests.benchmarks.reading import _parameters as made; mx.nd.save(%r, made(mx))"
+        subprocess.run([sys.executable, "-c", code % (mx.__name__, path)], check=True)
+
+        def read():
+            for array in mx.nd.load(path).values():
+                array.wait_to_read()
+
+        return _best(read)
+
+
 READING = {
     "records one after another": sequential,
     "records in random order": shuffled,
@@ -144,4 +176,6 @@ READING = {
     "ImageRecordIter 28x28": lambda mx: images(mx, SMALL_IMAGES, SMALL_SIDE, 28, False),
     "ImageIter 224x224": augmented,
     "CSVIter, 30 columns": rows,
+    "save 128 MiB of parameters": saving,
+    "load 128 MiB of parameters": loading,
 }

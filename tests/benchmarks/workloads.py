@@ -1,4 +1,5 @@
-"""The workloads, one a name, written against MXNet's API; run as a script they print seconds a call.
+"""The workloads, one a name, written against MXNet's API; run as a script they print MiB after the import, the most MiB,
+and seconds a call.
 
     python tests/benchmarks/workloads.py (mxcompat | mxnet | torch) NAME
 
@@ -7,6 +8,7 @@ Runs on Python 3.8 and real MXNet too. ``torch`` is the same work written by han
 
 import functools
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -267,26 +269,33 @@ for _name in NETWORKS:
     WORKLOADS[f"infer {_name}"] = (functools.partial(infer, name=_name), functools.partial(infer_torch, name=_name))
 
 
+def peak():
+    """The most memory that this process has had, in MiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
 def main():
     side, name = sys.argv[1:3]
     workload, by_hand = WORKLOADS[name]
     if side.startswith("torch"):
-        import torch
+        import torch as library
 
         settle_allocator()
-        print(
-            by_hand(torch, compiled=side == "torch-compiled")
-            if isinstance(by_hand, functools.partial)
-            else by_hand(torch)
-        )
+        call = by_hand
+        if isinstance(by_hand, functools.partial):
+            call = functools.partial(by_hand, compiled=side == "torch-compiled")
     elif side == "mxnet":
-        import mxnet
+        import mxnet as library
 
-        print(workload(mxnet))
+        call = workload
     else:
-        import mxcompat
+        import mxcompat as library
 
-        print(workload(mxcompat))
+        call = workload
+        library.nd  # noqa: B018  torch is imported at the first use
+    imported = peak()
+    seconds = call(library)
+    print(imported, peak(), seconds)
 
 
 if __name__ == "__main__":
