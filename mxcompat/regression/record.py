@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Record what a training script does under MXNet, to verify it elsewhere: ``python record.py -o golden -- train.py ...``
 
-This file needs the script's own environment alone: Python 2.7 to 3.11, MXNet 0.11 to 1.9, NumPy. It runs the
+This one file is carried into the script's own environment: Python 2.7 to 3.11, MXNet 0.11 to 1.9, NumPy. It runs the
 unmodified script and watches its executors (Module, BucketingModule, FeedForward, or bound by hand), optimizers and
 metrics. Programs that use mx.nd, autograd or Gluon alone have no executor and leave no recording.
 
@@ -519,57 +519,59 @@ def replace(owner, name, make):
 def watch_executors(recorder):
     """Hooks on ``Executor``."""
     kind = recorder.mx.executor.Executor
+    replace(kind, "set_monitor_callback", functools.partial(watched_monitor, recorder))
+    replace(kind, "forward", functools.partial(watched_forward, recorder))
+    replace(kind, "backward", functools.partial(watched_backward, recorder))
 
-    def forward(original):
-        def run(self, is_train=False, **inputs):
-            if not recorder.active():
+
+def watched_forward(recorder, original):
+    def run(self, is_train=False, **inputs):
+        if not recorder.active():
+            return original(self, is_train, **inputs)
+        recorder.busy += 1
+        try:
+            call = recorder.begin_call(self, bool(is_train), inputs)
+            if call is None:
                 return original(self, is_train, **inputs)
-            recorder.busy += 1
+            with_inner = "inner" in call or "masks" in call
+            if with_inner:
+                show_inner(recorder, self, call)
             try:
-                call = recorder.begin_call(self, bool(is_train), inputs)
-                if call is None:
-                    return original(self, is_train, **inputs)
-                with_inner = "inner" in call or "masks" in call
+                outputs = original(self, is_train, **inputs)
+            finally:
                 if with_inner:
-                    show_inner(recorder, self, call)
-                try:
-                    outputs = original(self, is_train, **inputs)
-                finally:
-                    if with_inner:
-                        hide_inner(self)
-                recorder.end_call(self, call)
-                return outputs
-            finally:
-                recorder.busy -= 1
+                    hide_inner(self)
+            recorder.end_call(self, call)
+            return outputs
+        finally:
+            recorder.busy -= 1
 
-        return run
+    return run
 
-    def backward(original):
-        def run(self, out_grads=None, *rest, **named):
-            if not recorder.active():
-                return original(self, out_grads, *rest, **named)
-            recorder.busy += 1
-            try:
-                entry = recorder.begin_backward(self, out_grads)
-                original(self, out_grads, *rest, **named)
-                if entry is not None:
-                    recorder.end_backward(self, entry)
-            finally:
-                recorder.busy -= 1
 
-        return run
+def watched_backward(recorder, original):
+    def run(self, out_grads=None, *rest, **named):
+        if not recorder.active():
+            return original(self, out_grads, *rest, **named)
+        recorder.busy += 1
+        try:
+            entry = recorder.begin_backward(self, out_grads)
+            original(self, out_grads, *rest, **named)
+            if entry is not None:
+                recorder.end_backward(self, entry)
+        finally:
+            recorder.busy -= 1
 
-    def set_monitor_callback(original):
-        def run(self, callback, *rest, **named):
-            if not recorder.busy:
-                self._golden_monitor = (callback, rest, named)
-            return original(self, callback, *rest, **named)
+    return run
 
-        return run
 
-    replace(kind, "set_monitor_callback", set_monitor_callback)
-    replace(kind, "forward", forward)
-    replace(kind, "backward", backward)
+def watched_monitor(recorder, original):
+    def run(self, callback, *rest, **named):
+        if not recorder.busy:
+            self._golden_monitor = (callback, rest, named)
+        return original(self, callback, *rest, **named)
+
+    return run
 
 
 def show_inner(recorder, executor, call):
