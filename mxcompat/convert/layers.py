@@ -211,8 +211,11 @@ def rnn(call: Call) -> Step | None:
         return None
     layer = call.translator.shared_layer(call.node, _RECURRENT[params.mode], arguments, options, {"": vector})
     is_lstm = params.mode == "lstm"
-    state = "({1}, {2})" if is_lstm else "{1}"
-    step = call.step(f"{{self}}({{0}}, {state})", [call.inputs[0], *call.inputs[2:]])
+    states = call.inputs[2:]
+    if all(isinstance(state, Step) and state.operator.startswith("_zeros") for state, _ in states):
+        states = []  # which is what the layer begins with
+    given = "{0}" + (", ({1}, {2})" if is_lstm else ", {1}") * bool(states)
+    step = call.step(f"{{self}}({given})", [call.inputs[0], *states])
     step.layer = layer
     if params.state_outputs:
         step.count = 3 if is_lstm else 2
