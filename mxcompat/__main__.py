@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import importlib.metadata
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -57,7 +58,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser(argv[0] if argv else None).parse_args(argv)
     command = importlib.import_module(COMMANDS[args.command][0])
     try:
-        return command.main(args)
+        code = command.main(args)
+        if args.command != "run":
+            sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # who reads, as head does, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except CommandError as error:
         print(f"mxcompat {args.command}: {error}", file=sys.stderr)
         return error.exit_code

@@ -38,6 +38,15 @@ def test_the_command_prints_the_file(capsys: pytest.CaptureFixture[str], tmp_pat
     assert main(["recorder", "-o", str(tmp_path)]) == 2
 
 
+def test_a_reader_that_stops_is_no_error() -> None:
+    command = [sys.executable, "-m", "mxcompat", "recorder"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT) as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 0
+
+
 def test_it_needs_the_old_environment_alone() -> None:
     source = recorder.SOURCE.read_text(encoding="utf-8")
     source.encode("ascii")
