@@ -26,7 +26,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Print the report; 1 if there are findings."""
     report = check(args.paths)
-    print(findings.FORMATS[args.format](report))
+    is_coloured = args.format == "text" and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    print((findings.as_coloured_text if is_coloured else findings.FORMATS[args.format])(report))
     if not report.files:
         print(f"mxcompat check: no script, notebook or symbol file in {', '.join(args.paths)}", file=sys.stderr)
     return 1 if report.findings else 0

@@ -33,10 +33,12 @@ class Finding:
     cell: int = 0
 
     def __str__(self) -> str:
-        return f"{self.file}:{self._cell()}{self.line}:{self.column}: {self.code} {self.text}"
+        return f"{self.place()} {self.code} {self.text}"
 
-    def _cell(self) -> str:
-        return f"cell {self.cell}:" if self.cell else ""
+    def place(self) -> str:
+        """File, cell, line and column, each followed by a colon."""
+        cell = f"cell {self.cell}:" if self.cell else ""
+        return f"{self.file}:{cell}{self.line}:{self.column}:"
 
     def for_hosts(self) -> tuple[int, int, str]:
         """Line, column and text for programs that know no cells: a notebook's first line, the cell in the text."""
@@ -75,6 +77,15 @@ def _counted(count: int, what: str) -> str:
 def as_text(report: Report) -> str:
     """A line a finding, then the summary."""
     return "\n".join([*map(str, report.findings), report.summary()])
+
+
+def as_coloured_text(report: Report) -> str:
+    """The same for a terminal: places bold, what is missing red, the other codes yellow."""
+    lines = [
+        f"\033[1m{f.place()}\033[0m \033[{31 if f.code.startswith('MX3') else 33}m{f.code}\033[0m {f.text}"
+        for f in report.findings
+    ]
+    return "\n".join([*lines, report.summary()])
 
 
 def as_json(report: Report) -> str:

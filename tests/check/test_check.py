@@ -281,6 +281,18 @@ def test_formats(tmp_path: Path, capsys: pytest.CaptureFixture, form: str) -> No
         assert levels == [("MX301", "error"), ("MX202", "warning"), ("MX301", "error")]
 
 
+def test_colours_on_a_terminal(tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = tmp_path / "train.py"
+    script.write_text("import mxnet as mx\nmx.sym.Nowhere(1)\n")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    main(["check", str(script)])
+    assert capsys.readouterr().out.startswith(f"\033[1m{script}:2:1:\033[0m \033[31mMX301\033[0m mx.sym.Nowhere")
+    monkeypatch.setenv("NO_COLOR", "1")
+    main(["check", str(script)])
+    assert capsys.readouterr().out.startswith(f"{script}:2:1: MX301 ")
+
+
 def check_sarif(content: dict) -> None:
     """What the schema of SARIF 2.1.0 asks of the parts that are there."""
     assert set(content) == {"$schema", "version", "runs"} and content["version"] == "2.1.0"
