@@ -350,9 +350,9 @@ class Executor:
         self._free_gradients()
         try:
             gradients = self._differentiate(call, mode, heads)
-        except RuntimeError as error:
+        except BaseException as error:
             self._refill_gradients()
-            if is_callback_error(error):
+            if not isinstance(error, RuntimeError) or is_callback_error(error):
                 raise
             raise MXNetError(f"backward of {self._symbol.name or self._output_names}: {error}") from error
         self._write_gradients(gradients, heads, call)

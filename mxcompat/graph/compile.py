@@ -15,7 +15,7 @@ not compiled before it has cost that much. Executors of equal graphs share compi
 
 ``MXCOMPAT_LOG=compile`` prints each decision and its reasons on stderr: what the policy makes of a graph, when it compiles
 and how long that took, both times and what is kept, and why a training call could not be recorded. They go to the logger
-``mxcompat.compile`` at level INFO in any case.
+``mxcompat.compile`` in any case: a compilation and its outcome at level INFO, the rest at DEBUG.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def log_decisions() -> None:
         handler = logging.StreamHandler(sys.stderr)
         handler.setFormatter(logging.Formatter("[%(name)s] %(message)s"))
         logger.addHandler(handler)
-        logger.setLevel(logging.INFO)
+        logger.setLevel(logging.DEBUG)
         logger.propagate = False
 
 
@@ -101,8 +101,8 @@ class Runner:
         self._settled = self.policy == "never"
         self._use_compiled = self.policy == "always"
         self._lock = threading.Lock()
-        if logger.isEnabledFor(logging.INFO):
-            logger.info("graph of %d operators: %s", operators, self._plan(traceable, policy_name))
+        if logger.isEnabledFor(logging.DEBUG):
+            logger.debug("graph of %d operators: %s", operators, self._plan(traceable, policy_name))
 
     def _plan(self, traceable: bool, policy_name: str) -> str:
         if self.policy == "always":

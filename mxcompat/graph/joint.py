@@ -188,7 +188,7 @@ class Joint:
                 return cls(recorder, outputs, statistics, gradients)
             except _Refused as refusal:
                 recorder.refused = str(refusal)
-        logger.info("not recorded, autograd stays: %s", recorder.refused)
+        logger.debug("not recorded, autograd stays: %s", recorder.refused)
         return None
 
     def fits(self, inputs: Sequence[torch.Tensor]) -> bool:
