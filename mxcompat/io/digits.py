@@ -13,11 +13,13 @@ _CHARACTERS = b"0123456789.,-+eE\n"
 _COMMA, _LINE, _DOT, _MINUS, _PLUS, _ZERO = b",\n.-+0"
 _MOST = 19  # digits that a 64-bit word holds for certain; the original looks at so many behind the point
 _WORD = 8
-_U = np.uint64
-#: which bits of a word are those of its last 0 to 8 digits
-_DIGITS = np.array(
-    [0x0F0F0F0F0F0F0F0F >> 8 * (8 - count) << 8 * (8 - count) if count else 0 for count in range(9)], np.uint64
-)
+#: bytes of a word -> which bits of it are those of its last 0 to 8 (4) digits
+_DIGITS = {
+    size: np.array([int.from_bytes(bytes(size - count) + b"\x0f" * count, "little") for count in range(size + 1)], kind)
+    for size, kind in ((4, np.uint32), (8, np.uint64))
+}
+#: how neighbours are joined to pairs, pairs to fours, these to the whole: factor, bits between them, what to keep
+_JOINTS = ((10, 8, 0x00FF00FF00FF00FF), (100, 16, 0x0000FFFF0000FFFF), (10000, 32, 0xFFFFFFFF))
 _POWERS = 10.0 ** np.arange(_MOST + 1)
 
 
@@ -60,7 +62,9 @@ class _Numbers:
     def __init__(self, text: bytes):
         padded = bytes(_WORD) + text  # there is a whole word in front of every place
         self.bytes = np.frombuffer(padded, np.uint8)
-        self.words: np.ndarray = np.ndarray((len(text) + 1,), "<u8", buffer=padded, strides=(1,))
+        self.words: dict[int, np.ndarray] = {
+            size: np.ndarray((len(padded) - size + 1,), f"<u{size}", buffer=padded, strides=(1,)) for size in _DIGITS
+        }
         self.ends = np.flatnonzero((self.bytes == _COMMA) | (self.bytes == _LINE))
 
     def find_parts(self, text: bytes) -> bool:
@@ -105,32 +109,37 @@ class _Numbers:
                 return False
             self.points = self.mantissa_ends.copy()
             self.points[owners] = points
-        return not (np.diff(self.exponents) == 0).any() and not (self.points > self.mantissa_ends).any()
+        if not len(self.exponents):
+            return True
+        return not ((np.diff(self.exponents) == 0).any() or (self.points > self.mantissa_ends).any())
 
     def _digits(self, ends: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         """The value of the digits in front of each end."""
         longest = int(lengths.max())
-        total = self._eight(ends, lengths if longest <= _WORD else np.minimum(lengths, _WORD))
+        if longest <= _WORD:
+            return self._word(ends, lengths, _WORD if longest > _WORD // 2 else _WORD // 2)
+        total = self._word(ends, np.minimum(lengths, _WORD), _WORD)
         for skipped in range(_WORD, longest, _WORD):
             more = np.clip(lengths - skipped, 0, _WORD)
-            total += self._eight(np.maximum(ends - skipped, _WORD), more) * _U(10**skipped)
+            total += self._word(np.maximum(ends - skipped, _WORD), more, _WORD) * np.uint64(10**skipped)
         return total
 
-    def _eight(self, ends: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-        """The value of up to eight digits: neighbours are joined to pairs, pairs to fours, these to the whole."""
-        word = self.words[ends - _WORD]
-        word &= _DIGITS[lengths]
-        for factor, bits, mask in ((10, 8, 0x00FF00FF00FF00FF), (100, 16, 0x0000FFFF0000FFFF), (10000, 32, 0xFFFFFFFF)):
-            shifted = word >> _U(bits)
-            word *= _U(factor)
+    def _word(self, ends: np.ndarray, lengths: np.ndarray, size: int) -> np.ndarray:
+        """The value of up to ``size`` digits, 4 or 8."""
+        word = self.words[size][ends - size]
+        kind = word.dtype.type
+        word &= _DIGITS[size][lengths]
+        for factor, bits, mask in _JOINTS[: 2 if size == 4 else 3]:
+            shifted = word >> kind(bits)
+            word *= kind(factor)
             word += shifted
-            word &= _U(mask)
+            word &= kind(mask & (256**size - 1))
         return word
 
     def floats(self) -> np.ndarray | None:
         """float32: whole part and fraction are rounded and added, then scaled."""
         values = self._digits(self.points, self.whole).astype(np.float32)
-        if self.fraction.any():
+        if self.points is not self.mantissa_ends:
             digits = self._digits(self.mantissa_ends, self.fraction)
             values += (digits.astype(np.float64) / _POWERS[self.fraction]).astype(np.float32)
         if len(self.exponents):
@@ -142,7 +151,9 @@ class _Numbers:
                 for power in np.unique(powers[self.exponent_negative == down]).tolist():
                     chosen = self.exponents[(powers == power) & (self.exponent_negative == down)]
                     values[chosen] = scaled(values[chosen], power, down)
-        return np.negative(values, where=self.negative, out=values)
+        bits = values.view(np.uint32)
+        bits |= self.negative.astype(np.uint32) << np.uint32(31)  # the sign, faster than by arithmetic
+        return values
 
     def integers(self, dtype: np.dtype) -> np.ndarray | None:
         """Whole numbers; None for octal ones and those beyond 18 digits."""
