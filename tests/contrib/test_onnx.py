@@ -19,7 +19,10 @@ def test_old_names() -> None:
 
 
 def test_import_says_what_to_do_instead() -> None:
-    for call in (lambda: mx.contrib.onnx.import_model("a.onnx"), lambda: mx.contrib.onnx.import_to_gluon("a.onnx", mx.cpu())):
+    for call in (
+        lambda: mx.contrib.onnx.import_model("a.onnx"),
+        lambda: mx.contrib.onnx.import_to_gluon("a.onnx", mx.cpu()),
+    ):
         with pytest.raises(mx.MXNetError, match="run a.onnx with onnxruntime"):
             call()
 
