@@ -127,11 +127,19 @@ class Report:
             "skipped": dict(self.skipped),
         }
 
+    def _hint(self, first: Comparison) -> str:
+        """How to find the node, where a training step was recorded without inner outputs."""
+        kind, _, number = first.step.partition(" ")
+        inner = any(x.step == first.step and x.what.startswith("inner ") for x in self.comparisons)
+        if kind != "step" or inner or not first.what.startswith(("output ", "gradient ")):
+            return ""
+        return f" (record.py --steps {number} records every node of this step)"
+
     def text(self, shown: int = 10) -> str:
         """The report in lines; of the divergences the first ``shown``."""
         wrong, worst, lines = self.divergences, self.worst, [self.recording.about()]
         if wrong:
-            lines.append(f"first divergence: {wrong[0].text()}")
+            lines.append(f"first divergence: {wrong[0].text()}{self._hint(wrong[0])}")
             lines += [f"  then {comparison.text()}" for comparison in wrong[1:shown]]
             if len(wrong) > shown:
                 lines.append(f"  and {len(wrong) - shown} more")

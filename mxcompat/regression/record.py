@@ -9,8 +9,8 @@ The folder gets ``meta.json``, the symbols (``symbol-0.json`` ...) and ``arrays.
 forward to the last update before the next one; a forward without training is a step of its own kind. A recorded step
 holds all that it takes to repeat it: parameters, inputs, head gradients and optimizer states in full; and what came of
 it: outputs, gradients, new parameters and states, metrics. Of a large result only a hash, statistics and a fixed choice
-of elements are kept. The first step of each graph also has every node's output. Arrays are stored once by content, and
-the bytes depend on the program alone: two recordings of one seeded script are equal.
+of elements are kept. The first step of each graph, and each one of ``--steps``, also has every node's output. Arrays are
+stored once by content, and the bytes depend on the program alone: two recordings of one seeded script are equal.
 
 ``mxcompat verify golden`` repeats the steps in mxcompat and shows where they part.
 """
@@ -200,7 +200,9 @@ class Recorder(object):
     """Everything that is known of a run; the hooks call it."""
 
     def __init__(self, mx, folder, steps, sample, budget):
-        self.mx, self.folder, self.steps, self.sample = mx, folder, steps, sample
+        self.mx, self.folder, self.sample = mx, folder, sample
+        self.steps = dict((kind, STEPS[kind] if chosen is None else chosen) for kind, chosen in steps.items())
+        self.all_inner = steps["train"] is not None
         self.store = Store(os.path.join(folder, "arrays.npz"), budget)
         self.thread = threading.current_thread()
         self.busy = 0
@@ -312,7 +314,7 @@ class Recorder(object):
         for name, array in executor.aux_dict.items():
             call["states"][name] = self.full(array)
         inner = (self.executors[number]["symbol"], is_train)
-        if inner not in self.inner:
+        if self.all_inner or inner not in self.inner:
             self.inner.add(inner)
             call["inner"] = []
         if is_train and self.dropouts[inner[0]]:
@@ -759,7 +761,12 @@ def parser():
         description="Run a script under MXNet and record its steps for mxcompat verify.",
     )
     found.add_argument("-o", "--out", default="golden", metavar="FOLDER", help="where to write (golden)")
-    found.add_argument("--steps", type=parse_steps, metavar="0,5,10-12", help="training steps (0, 1, 3, 10, 30, 100, ...)")
+    found.add_argument(
+        "--steps",
+        type=parse_steps,
+        metavar="0,5,10-12",
+        help="training steps, then with every node's output (default: 0, 1, 3, 10, 30, 100, ...)",
+    )
     found.add_argument("--inference", type=parse_steps, metavar="0,5,10-12", help="steps without training (0, 1, 10, ...)")
     found.add_argument("--sample", type=int, default=SAMPLE, metavar="N", help="elements kept of a large result (%d)" % SAMPLE)
     found.add_argument("--budget", type=float, default=10, metavar="MB", help="size; the first step is always kept (10)")
@@ -792,7 +799,6 @@ def main(argv=None):
     import mxnet as mx
 
     steps = {"train": args.steps, "inference": args.inference}
-    steps = dict((kind, STEPS[kind] if chosen is None else chosen) for kind, chosen in steps.items())
     recorder = Recorder(mx, folder, steps, args.sample, int(args.budget * 1e6))
     if args.seed is not None:
         random.seed(args.seed)

@@ -82,6 +82,7 @@ def test_options(tmp_path: Path) -> None:
     recording = Recording(tmp_path / "a")
     # the first step of a graph is always there
     assert [step["number"] for step in recording.steps] == [0, 1, 3, 4]
+    assert all(call["inner"] for step in recording.steps for call in step["calls"])
     assert recording.meta["seed"] == 4 and recording.sample == 8
     gradient = recording.steps[0]["calls"][0]["backwards"][0]["gradients"]["fc1_weight"]
     assert set(gradient) == {"shape", "dtype", "hash", "stats", "sample"}
@@ -109,8 +110,8 @@ def test_scripts_without_executors_and_with_errors(tmp_path: Path) -> None:
     assert len(Recording(tmp_path / "b").steps) == 3  # what there was until then
     (tmp_path / "c").mkdir()
     (tmp_path / "c" / "mine.txt").write_text("")
-    done = run("-o", "c", "--", "plain.py", cwd=tmp_path)
-    assert done.returncode == 1 and "is not empty and holds no recording" in done.stderr
+    with pytest.raises(SystemExit, match="c is not empty and holds no recording"):
+        record.prepare_folder(str(tmp_path / "c"))
 
 
 def test_the_programs_own_monitor_keeps_working(tmp_path: Path) -> None:

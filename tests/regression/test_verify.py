@@ -96,6 +96,7 @@ def test_another_eps_is_found_at_its_node(eps: str, tmp_path: Path) -> None:
 
 def test_a_later_step_alone_names_the_output(tmp_path: Path) -> None:
     folder = planted_symbol(tmp_path, "module_fit", lambda nodes: nodes["bn1"]["attrs"].update(eps="1e-2"))
+    assert "(record.py --steps 3 records every node of this step)" in replay(Recording(folder), steps=[3]).text()
     found = first(folder, steps=[3])
     assert (found.step, found.what, found.node) == ("step 3", "output softmax_output", "node softmax (SoftmaxOutput)")
 
