@@ -19,6 +19,8 @@ from mxcompat.regression.training import repeat_metric, repeat_update, to_array
 
 __all__ = ["replay"]
 
+#: what calls raise that cannot be repeated
+FAILURES = (MXNetError, TypeError, ValueError)
 #: how the jumps of gradients are measured: parameters move by so many units of rounding, that often; the largest move of a
 #: gradient is allowed so many times
 JUMP_MOVE, JUMP_TRIALS, JUMP_FACTOR = 32, 3, 3
@@ -81,12 +83,12 @@ class Replay:
         for place, call in enumerate(step["calls"]):
             try:
                 self._call(place, call)
-            except MXNetError as error:
+            except FAILURES as error:
                 self._failed(f"executor {call['executor']}", str(error).split("\n")[0])
         for update in step["updates"]:
             try:
                 repeat_update(self, update)
-            except MXNetError as error:
+            except FAILURES as error:
                 self._failed("update", str(error).split("\n")[0])
         for metric in step["metrics"]:
             repeat_metric(self, metric)
