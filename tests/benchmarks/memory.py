@@ -57,10 +57,10 @@ def train_executor(name: str, steps: int) -> float:
     inputs = {"data": shape, "softmax_label": label_shape}
     wanted = {key: "null" if key in inputs else "write" for key in net.list_arguments()}
     executor = net.simple_bind(mx.cpu(), grad_req=wanted, **inputs)
-    initialize = mx.init.Xavier()
+    initialize, attributes = mx.init.Xavier(), net.attr_dict()
     for key, array in (*executor.arg_dict.items(), *executor.aux_dict.items()):
         if key not in inputs:
-            initialize(mx.init.InitDesc(key), array)
+            initialize(mx.init.InitDesc(key, attributes.get(key)), array)
     update = mx.optimizer.get_updater(mx.optimizer.create("sgd", learning_rate=0.01, momentum=0.9))
     data, label = (mx.nd.array(x) for x in batch(name))
     for _ in range(steps):
@@ -99,7 +99,7 @@ def measure(side: str, name: str, options: argparse.Namespace) -> tuple[float, f
         settings["MALLOC_MMAP_THRESHOLD_"] = "65536"
     command = [sys.executable, "-m", __spec__.name, "--side", side, "--only", name, "--steps", str(options.steps)]
     command += ["--executor"] * options.executor
-    found = subprocess.run(command, env={**os.environ, **settings}, check=True, capture_output=True, text=True)
+    found = subprocess.run(command, env={**os.environ, **settings}, check=True, stdout=subprocess.PIPE, text=True)
     peak, above = found.stdout.split()[-2:]
     return float(peak), float(above)
 

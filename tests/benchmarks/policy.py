@@ -48,7 +48,7 @@ def measure(policy: str, name: str, steps: int, threads: int) -> float:
         environment = {**os.environ, **settings}
         environment.pop("PYTHONDONTWRITEBYTECODE", None)
         command = [sys.executable, "-m", "tests.benchmarks.policy", "--run", name, "--steps", str(steps)]
-        found = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+        found = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True)
     return float(found.stdout.split()[-1])
 
 
