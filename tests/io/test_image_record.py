@@ -113,6 +113,31 @@ class TestEpochs:
         second = it.next().label[0].asnumpy().tolist()
         assert sorted(first) == sorted(second) == list(range(7)) != first and first != second
 
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {},
+            {"data_shape": (1, 10, 11)},
+            {"path_imgrec": "rgba.rec", "data_shape": (4, 10, 11)},
+            {"dtype": "uint8"},
+            {"dtype": "int8"},
+            {"data_shape": (1, 10, 11), "mean_r": 5, "std_r": 2, "scale": 3},
+        ],
+    )
+    def test_mirrored(self, folder: str, options: dict) -> None:
+        if "path_imgrec" in options:
+            options = {**options, "path_imgrec": os.path.join(folder, options["path_imgrec"])}
+        for batch, mirrored in zip(make(folder, **options), make(folder, mirror=True, **options)):
+            np.testing.assert_array_equal(batch.data[0].asnumpy()[..., ::-1], mirrored.data[0].asnumpy())
+
+    def test_mirrored_with_a_mean_image(self, folder: str, tmp_path: Path) -> None:
+        path = str(tmp_path / "mean.nd")
+        plain = make(folder).next().data[0].asnumpy()
+        mean = np.arange(330, dtype=np.float32).reshape(3, 10, 11)
+        mx.nd.save(path, {"mean_img": mx.nd.array(mean)})
+        found = make(folder, mean_img=path, mirror=True).next().data[0].asnumpy()
+        np.testing.assert_array_equal(found, (plain - mean)[..., ::-1])
+
     def test_small_windows(self, folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
         from mxcompat.io import records
 
