@@ -19,7 +19,6 @@ from mxcompat.ndarray.sparse_array import (
     RowSparseNDArray,
     _wrap_storage,
     arithmetic,
-    import_scipy,
     is_scipy_csr,
     sparse_copy,
     zeros_of,
@@ -92,10 +91,22 @@ def csr_matrix(arg1: Any, shape: Any = None, ctx: Context | None = None, dtype: 
 
 def _csr_from_places(data: Any, rows: Any, columns: Any, shape: Any, context: Context, dtype: Any) -> CSRNDArray:
     data, rows, columns = (x.asnumpy() if isinstance(x, NDArray) else x for x in (data, rows, columns))
-    whole = [np.asarray(x).astype(np.int64) for x in (rows, columns)]
-    matrix = import_scipy().coo_matrix((data, tuple(whole)), shape=shape).tocsr()
-    _agree(matrix.shape, shape)
-    return sparse_copy(matrix, context, dtype)
+    values, rows, columns = np.asarray(data), *(np.asarray(x).astype(np.int64) for x in (rows, columns))
+    if not values.shape == rows.shape == columns.shape or values.ndim != 1:
+        raise ValueError(f"data, rows and columns have shapes {values.shape}, {rows.shape}, {columns.shape}, not (N,) all")
+    if shape is None:
+        if not values.size:
+            raise ValueError("cannot infer the shape of a csr matrix without elements")
+        shape = (int(rows.max()) + 1, int(columns.max()) + 1)
+    for places, size, axis in ((rows, shape[0], "row"), (columns, shape[1], "column")):
+        if places.size and not 0 <= places.min() <= places.max() < size:
+            raise ValueError(f"{axis} numbers run from {places.min()} to {places.max()}, expected 0 to {size - 1}")
+    cells, order = np.unique(rows * shape[1] + columns, return_inverse=True)
+    total = np.zeros(len(cells), values.dtype)
+    np.add.at(total, order, values)  # elements of one place are added up
+    pointers = np.zeros(shape[0] + 1, np.int64)
+    np.cumsum(np.bincount(cells // shape[1], minlength=shape[0]), out=pointers[1:])
+    return _csr_from_parts(total, cells % shape[1], pointers, shape, context, dtype)
 
 
 def _csr_from_parts(data: Any, indices: Any, indptr: Any, shape: Any, context: Context, dtype: Any) -> CSRNDArray:
