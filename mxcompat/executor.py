@@ -68,6 +68,12 @@ class _Call:
         self.saved: Sequence[torch.Tensor] = ()
         self.is_spent = False  # whether a backward has freed the tape
 
+    def repeat(self, inputs: Sequence[torch.Tensor]) -> tuple:
+        """Run the recorded forward; what its backward needs is kept here."""
+        assert self.joint is not None
+        outputs, statistics, self.saved = self.joint.forward(inputs)
+        return outputs, statistics
+
     def has_gradient(self, index: int) -> bool:
         """Whether a gradient passes through an output."""
         if self.joint is not None:
@@ -254,12 +260,15 @@ class Executor:
             found[node.name] = mirror.is_mirrored(node, self._mirrors_cheap) and found.get(node.name, True)
         return found if any(found.values()) else {}
 
-    def _run(self, mode: _Mode, tensors: list[torch.Tensor]) -> Any:
+    def _run(self, mode: _Mode, tensors: list[torch.Tensor], call: _Call | None = None) -> Any:
+        """Outputs and batch statistics; by the recorded graph where the call has one."""
         try:
             if self._monitor is not None:
                 return self._tapped(mode, *self._monitor).run(*tensors)
             if WATCH.symbolic is not None:
                 return Watched(mode.lowered.module, WATCH.symbolic).run(*tensors)
+            if call is not None and call.joint is not None:
+                return call.repeat(tensors)
             return mode.runner(tensors)
         except MXNetError:
             raise
@@ -288,7 +297,7 @@ class Executor:
         is_watched = self._monitor is not None or WATCH.symbolic is not None
         if mode.joint is not None and not is_watched and mode.runner.is_eager and mode.joint.fits(tensors):
             call.joint, call.leaves = mode.joint, [tensors[position] for position in self._wanted]
-            call.outputs, call.statistics, call.saved = call.joint.forward(tensors)
+            call.outputs, call.statistics = self._run(mode, tensors, call)
             return
         call.leaves = []
         for position in self._wanted:

@@ -63,8 +63,8 @@ class MixedExecutor(Executor):
     def _values(self) -> list[Any]:
         return [value_of(array, recorded=False) for array in self._inputs]
 
-    def _run(self, mode: _Mode, tensors: list[Any]) -> Any:
-        outputs, statistics = super()._run(mode, tensors)
+    def _run(self, mode: _Mode, tensors: list[Any], call: _Call | None = None) -> Any:
+        outputs, statistics = super()._run(mode, tensors, call)
         self._storages = [y.storage if isinstance(y, Sparse) else None for y in outputs]
         return [_tape_of(y) if isinstance(y, Sparse) else y for y in outputs], statistics
 

@@ -192,3 +192,16 @@ def test_what_cannot_be_recorded_says_why():
     with recorder:
         x + elsewhere
     assert "elsewhere" in recorder.refused
+
+
+def test_errors_of_a_recorded_call_name_the_graph(monkeypatch):
+    ex = bound("language model")
+    steps(ex, "language model")
+    joint = ex._modes[True].joint
+
+    def fails(inputs):
+        raise RuntimeError("no memory")
+
+    monkeypatch.setattr(joint, "forward", fails)
+    with pytest.raises(mx.MXNetError, match="forward of softmax: no memory"):
+        ex.forward(is_train=True)
