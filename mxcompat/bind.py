@@ -161,6 +161,19 @@ def _requests(grad_req: Any, names: Sequence[str]) -> list[str]:
     return requests
 
 
+def _requests_for_each(grad_req: Any, names: Sequence[str]) -> list[str]:
+    """As ``_requests``, but a list has as many entries as there are arguments, and what is bad is an ``MXNetError``."""
+    if isinstance(grad_req, (list, tuple)) and len(grad_req) != len(names):
+        raise MXNetError(
+            f"Length of grad_req does not match the number of arguments: expected {len(names)} ({', '.join(names)}), "
+            f"got {len(grad_req)}"
+        )
+    try:
+        return _requests(grad_req, names)
+    except ValueError as error:
+        raise MXNetError(str(error)) from None
+
+
 def _check_contexts(
     ctx: Context, nodes: Sequence[Node], arrays: Sequence[NDArray], group2ctx: dict[str, Context] | None
 ) -> None:
@@ -193,7 +206,7 @@ def simple_bind(
         shapes, types = _inferred(symbol, given_shapes, type_dict or {})
         allocate = _Allocator(ctx, group2ctx, shapes, types, set(shared_arg_names or ()), shared_exec, shared_buffer)
         allocate.stypes, allocate.gradient_stypes = _storage_types(symbol, stype_dict or {})
-        requests = _requests(grad_req, names)
+        requests = _requests_for_each(grad_req, names)
         args = [allocate.argument(node) for node in arguments]
         grads = [allocate.gradient(node) if req != "null" else None for node, req in zip(arguments, requests)]
         aux = [allocate.auxiliary(node) for node in auxiliary]

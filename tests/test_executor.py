@@ -133,6 +133,14 @@ def test_arguments_are_used_by_reference() -> None:
     assert ex.forward()[0] is ex.outputs[0]
 
 
+def test_requests_of_simple_bind() -> None:
+    net = V("a") * V("b")
+    for request in ("sometimes", ["sometimes", "write"], {"a": "sometimes"}, ["write"], []):
+        with pytest.raises(RuntimeError, match="grad_req"):
+            net.simple_bind(CPU, grad_req=request, a=(2,))
+    assert [x is None for x in net.simple_bind(CPU, grad_req=["null", "add"], a=(2,)).grad_arrays] == [True, False]
+
+
 def test_bind_errors() -> None:
     net = sym.elemwise_add(V("a"), V("b"), name="plus")
     with pytest.raises(ValueError, match="`b` is missing"):
