@@ -107,10 +107,11 @@ def initialised() -> tuple[Any, Any]:
 
 
 def logged(call: Callable) -> str:
-    """What a call logs, a line each: the level, a colon, the text."""
+    """What a call writes to the root logger, a line each: the level, a colon, the text."""
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
     handler.setFormatter(logging.Formatter("%(levelname)s:%(message)s"))
+    handler.addFilter(logging.Filter("root"))
     root = logging.getLogger()
     kept, level = root.handlers[:], root.level
     root.handlers = [handler]
