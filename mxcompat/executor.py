@@ -299,7 +299,7 @@ class Executor:
             call.joint, call.leaves = mode.joint, [tensors[position] for position in self._wanted]
             call.outputs, call.statistics = self._run(mode, tensors, call)
             return
-        call.leaves = []
+        call.joint, call.leaves = None, []
         for position in self._wanted:
             leaf = tensors[position].data.requires_grad_(True)
             tensors[position] = leaf
@@ -372,7 +372,9 @@ class Executor:
 
     def _differentiate(self, call: _Call, mode: _Mode, heads: list[torch.Tensor]) -> Sequence[torch.Tensor | None]:
         """The gradients of the leaves; ``heads`` are those of the outputs through which a gradient passes."""
-        keeps = self._keeps_tape or bool(self._instances) or self._monitor is not None
+        # a compiled backward whose tape is freed once may overwrite it ever after
+        is_compiled = not mode.runner.is_eager
+        keeps = self._keeps_tape or bool(self._instances) or self._monitor is not None or is_compiled
         if call.joint is not None:
             values = [*call.saved, *heads]
             if not keeps:
