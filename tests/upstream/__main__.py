@@ -70,7 +70,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--mode", choices=("never", "auto", "always"), default="never", help="MXCOMPAT_COMPILE")
     parser.add_argument("--limit", type=float, default=300, metavar="SECONDS", help="limit a test (default: 300)")
     parser.add_argument("--jobs", type=int, default=1, help="files that run at a time (default: 1)")
-    parser.add_argument("--seed", type=int, default=1, help="seed of every test that sets one (default: 1)")
+    parser.add_argument("--seed", type=int, default=1, help="seed of every test (default: 1)")
     parser.add_argument("--json", default="upstream.json", metavar="PATH", help="report (default: upstream.json)")
     parser.add_argument("--python", default=sys.executable, help="interpreter; with --record, real MXNet's")
     parser.add_argument("--record", action="store_true", help="run on real MXNet and record the outcomes in data/")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import sys
 import threading
@@ -58,6 +59,16 @@ class Uses:
                 self.found.add(self.known[path])
 
 
+def seed_everything(seed):
+    """Tests that set no seed draw the same numbers in every run too, whatever ran before them."""
+    import mxnet
+    import numpy
+
+    random.seed(seed)
+    numpy.random.seed(seed)
+    mxnet.random.seed(seed)
+
+
 def test_id(item):
     """``test_operator.py::test_name``, without the folders."""
     return os.path.basename(str(item.path)) + "::" + item.nodeid.split("::", 1)[1]
@@ -93,6 +104,7 @@ class Reporter:
     def pytest_runtest_protocol(self, item, nextitem):
         name = test_id(item)
         self.write(start=name)
+        seed_everything(int(os.environ.get("MXNET_TEST_SEED", "1")))
         self.results[item.nodeid] = ("passed", "")
         begin = time.time()
         signal.signal(signal.SIGALRM, self.expired)
