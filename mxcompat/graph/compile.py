@@ -194,13 +194,16 @@ def _must_stay_eager() -> bool:
     return _backend_failed or os.getpid() != _process_pid
 
 
+#: classes of errors (by name) of the compiler, and of kernels in its cache that a killed process left unfinished
+_BACKEND_FAILURES = frozenset(
+    "BackendCompilerFailed InvalidCxxCompiler CppCompileError InductorError CalledProcessError OSError ImportError".split()
+)
+
+
 def _is_backend_failure(error: Exception) -> bool:
     """Whether the machine's compiler failed (as opposed to the graph's own computation)."""
     names = {type(e).__name__ for e in (error, error.__cause__, error.__context__) if e is not None}
-    return bool(
-        names
-        & {"BackendCompilerFailed", "InvalidCxxCompiler", "CppCompileError", "InductorError", "CalledProcessError"}
-    )
+    return not names.isdisjoint(_BACKEND_FAILURES)
 
 
 def _note_backend_failure(error: Exception) -> None:

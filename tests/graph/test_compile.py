@@ -180,3 +180,8 @@ def test_compiled_dropout_draws_the_eager_stream() -> None:
         found.append((ex.outputs[0].asnumpy(), ex.grad_dict["a"].asnumpy()))
     assert np.array_equal(found[0][0], found[1][0])
     assert np.array_equal(found[0][1], found[1][1])
+
+
+def test_a_damaged_kernel_in_the_cache_is_a_failure_of_the_compiler():
+    assert policy._is_backend_failure(OSError("kernel.so: file too short"))
+    assert not policy._is_backend_failure(RuntimeError("index out of range"))
