@@ -35,8 +35,10 @@ OPTIONS = ("--mxcompat-alias", "--mxcompat-golden", "golden")
 
 
 def session(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    """Run pytest with the plugin in a folder."""
+    """Run pytest with the plugin in a folder, its summary as long as a terminal has it (pytest asks CI and BUILD_NUMBER)."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    for name in ("CI", "BUILD_NUMBER"):
+        environment.pop(name, None)
     command = [sys.executable, "-m", "pytest", "-p", "mxcompat.regression.plugin", "-p", "no:cacheprovider", *options]
     return subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment)
 
