@@ -243,9 +243,9 @@ class Executor:
                 self._heads, self._variables, wanted, is_train, self._device, self._created, self._instances
             )
             eager: Callable = lowered.module
-            if fuse.available(self._device):
-                eager = rewrite.for_training(lowered.module) if is_train else Inference(lowered.module)
             traceable = lowered.traceable
+            if fuse.available(self._device):
+                eager = rewrite.for_training(lowered.module) if is_train else Inference(lowered.module, traceable)
             mirrors = self._mirrors() if is_train and self._wanted else {}
             if mirrors:
                 eager, traceable = mirror.Mirrored(cast(GraphModule, eager), mirrors), False
@@ -315,7 +315,7 @@ class Executor:
             if index in lowered.aliases:
                 continue
             data = value.data
-            where = data.untyped_storage().data_ptr()
+            where = data.untyped_storage().data_ptr() if lowered.may_alias else 0
             if not data.is_contiguous() or (index in lowered.may_alias and where in used):
                 data = data.clone(memory_format=torch.contiguous_format)
             elif lowered.may_alias:

@@ -20,7 +20,16 @@ from torch.nn import functional
 
 from mxcompat.base import env_choice
 
-__all__ = ["ACTIVATIONS", "available", "channels_last", "convolution", "is_exact", "linear", "linear_pays"]
+__all__ = [
+    "ACTIVATIONS",
+    "available",
+    "channels_last",
+    "convolution",
+    "has_packed_recurrent",
+    "is_exact",
+    "linear",
+    "linear_pays",
+]
 
 #: activation -> the same in torch; the gradients of these follow from the output alone
 ACTIVATIONS = {"relu": torch.relu, "tanh": torch.tanh, "sigmoid": torch.sigmoid}
@@ -42,6 +51,12 @@ def is_exact() -> bool:
 def _has_operators() -> bool:
     names = ("_convolution_pointwise", "_linear_pointwise", "_reorder_convolution_weight", "_reorder_linear_weight")
     return torch.backends.mkldnn.is_available() and all(hasattr(torch.ops.mkldnn, name) for name in names)
+
+
+@functools.cache
+def has_packed_recurrent() -> bool:
+    """Whether LSTM layers take packed weights."""
+    return hasattr(torch.ops.mkldnn, "_reorder_mkldnn_rnn_layer_weight")
 
 
 def available(device: torch.device) -> bool:
@@ -113,7 +128,7 @@ def linear(x: torch.Tensor, weight: torch.Tensor, bias: Any, flatten: bool, acti
     if flatten and x.dim() != 2:
         x = x.reshape(x.shape[0], -1)
     work = x.numel() * weight.shape[0]
-    if x.dtype is torch.float32 and work >= LINEAR_WORK:
+    if x.dtype is torch.float32 and work >= LINEAR_WORK and linear_pays():
         rows = x if x.dim() == 2 else x.reshape(-1, x.shape[-1])
         rows = rows.contiguous()
         if not torch.is_grad_enabled():

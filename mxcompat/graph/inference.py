@@ -1,128 +1,99 @@
 """Inference graphs: BatchNorm folded into convolutions, activations and additions fused, weights packed for oneDNN.
 
-Each fused layer keeps its folded and packed weights beside the parameters they were made from. They are made at the
-second call with the same parameters, so that a validation pass between two updates does not pay for packing, and are
-used as long as the very tensors, at the very versions, come in again. Parameters whose memory another library holds
-(``from_numpy``, DLPack) are never packed: they may change without a new version.
+Once the parameters have stayed for ``SETTLED_CALLS`` calls, a call is recorded as the kernels that it runs, and while they
+stay these run alone.
 """
 
 from __future__ import annotations
 
 import copy
+import functools
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import fx
-from torch.nn import functional
 
 from mxcompat.graph import fuse, rewrite
-from mxcompat.graph.recurrent import join_steps
-from mxcompat.ndarray.ndarray import OUTSIDE, is_outside
+from mxcompat.graph.joint import Recorder, forward_only
+from mxcompat.graph.packed import Convolution, Layer, Linear, Recurrent, UnrolledRecurrent
+from mxcompat.graph.recurrent import join_steps, run_layer
+from mxcompat.ndarray.ndarray import OUTSIDE
 
 __all__ = ["Inference"]
+
+#: calls with the same parameters after which every layer has packed what it packs
+SETTLED_CALLS = 2
 
 
 class Inference:
     """Runs an inference graph; where gradients are wanted after all, the differentiable one."""
 
-    def __init__(self, module: fx.GraphModule):
+    def __init__(self, module: fx.GraphModule, is_recordable: bool):
         self._differentiable = rewrite.for_training(module)
-        self._folded = _fold(module)
-        self._run = self._folded.forward  # past the hooks of nn.Module, which nobody sets here
+        folded = _fold(module)
+        self._run = folded.forward  # past the hooks of nn.Module, which nobody sets here
+        self._is_recordable = is_recordable
+        self._layers = [node.target for node in folded.graph.nodes if isinstance(node.target, Layer)]
+        self._watched, self._others = _positions(folded.graph)
+        self._parameters: list[torch.Tensor] = []
+        self._versions: list[int] = []
+        self._settled_calls = 0
+        self._recorded: Callable | None = None
+        self._strides: list[tuple[int, ...]] = []  # of all inputs at the recorded call
+        self._packed_layers: list[bool] = []
+        self._constants: list[torch.Tensor] | None = None  # what is packed now, if the recorded call can go on with it
 
     def __call__(self, *tensors: torch.Tensor) -> Any:
-        return (self._differentiable if torch.is_grad_enabled() else self._run)(*tensors)
+        if torch.is_grad_enabled():
+            return self._differentiable(*tensors)
+        if not self._is_recordable:
+            return self._run(*tensors)
+        parameters = [tensors[index] for index in self._watched]
+        versions = [parameter._version for parameter in parameters]
+        versions.append(OUTSIDE["storages"])
+        if versions != self._versions or not all(map(operator.is_, parameters, self._parameters)):
+            self._parameters, self._versions, self._settled_calls, self._constants = parameters, versions, 0, None
+        elif self._constants is not None:
+            if all([tensors[index].stride() == self._strides[index] for index in self._others]):
+                assert self._recorded is not None
+                return self._recorded(*tensors, *self._constants)
+        elif self._settled_calls < SETTLED_CALLS:
+            self._settled_calls += 1
+            if self._settled_calls == SETTLED_CALLS:
+                return self._settle(tensors)
+        return self._run(*tensors)
+
+    def _settle(self, tensors: Sequence[torch.Tensor]) -> Any:
+        """A call with everything packed: it is recorded, unless one was, which then goes on with what is packed now."""
+        packed = [layer.packed for layer in self._layers]
+        shape = [value is not None for value in packed]
+        constants = [part for value in packed for part in (value or ()) if part is not None]
+        if self._recorded is not None:
+            if shape == self._packed_layers and [value.stride() for value in tensors] == self._strides:
+                self._constants = constants
+            return self._run(*tensors)
+        recorder = Recorder(tensors)
+        for constant in constants:
+            recorder.constant(constant)
+        with recorder:
+            results = self._run(*tensors)
+        self._recorded = forward_only(recorder, results)
+        if self._recorded is None:
+            self._is_recordable = False
+        else:
+            self._constants, self._packed_layers, self._strides = constants, shape, recorder.strides
+        return results
 
 
-class _Layer:
-    """A layer with parameters; ``packed`` is what was made of them."""
-
-    __name__ = "fused_layer"
-
-    def __init__(self, activation: str):
-        self.activation = activation
-        self.packed: Any = None
-        self._tensors: Sequence[Any] = ()
-        self._versions: tuple[int, ...] = ()
-        self._held_outside = False
-
-    def is_settled(self, tensors: Sequence[torch.Tensor | None]) -> bool:
-        """Whether the parameters are those of the last call, unchanged; forgets what was packed if not."""
-        versions = (OUTSIDE["storages"], *[0 if t is None else t._version for t in tensors])
-        settled = versions == self._versions and all(map(operator.is_, tensors, self._tensors))
-        if not settled:
-            self._tensors, self._versions, self.packed = tensors, versions, None
-            self._held_outside = any(t is not None and is_outside(t) for t in tensors)
-        return settled and not self._held_outside
-
-
-class _Convolution(_Layer):
-    """Convolution, then maybe BatchNorm by moving averages, an addition, an activation."""
-
-    def __init__(self, geometry: tuple, eps: float | None, adds: bool, activation: str):
-        super().__init__(activation)
-        self.geometry, self.eps, self.adds = geometry, eps, adds
-
-    def __call__(self, x: torch.Tensor, other: Any, *parameters: Any) -> torch.Tensor:
-        if x.dtype is not torch.float32:
-            return self._plain(x, other, *parameters)
-        x = fuse.channels_last(x)
-        if not self.is_settled(parameters):
-            return self._plain(x, other, *parameters)
-        if self.packed is None:
-            self.packed = self._pack(x, *parameters)
-        weight, bias = self.packed
-        stride, pad, dilate, groups = self.geometry
-        if not self.adds:
-            return torch.ops.mkldnn._convolution_pointwise(
-                x, weight, bias, pad, stride, dilate, groups, self.activation, [], ""
-            )
-        activation = None if self.activation == "none" else self.activation
-        return torch.ops.mkldnn._convolution_pointwise.binary(
-            x, fuse.channels_last(other), weight, bias, pad, stride, dilate, groups, "add", 1.0, activation, [], None
-        )
-
-    def _plain(self, x: Any, other: Any, weight: Any, bias: Any, *norm: Any) -> torch.Tensor:
-        stride, pad, dilate, groups = self.geometry
-        y = functional.conv2d(x, weight, bias, stride, pad, dilate, groups)
-        if self.eps is not None:
-            gamma, beta, mean, variance = norm
-            y = functional.batch_norm(y, mean, variance, gamma, beta, False, 0.0, self.eps)
-        if self.adds:
-            y = y + other
-        return y if self.activation == "none" else fuse.ACTIVATIONS[self.activation](y)
-
-    def _pack(self, x: torch.Tensor, weight: torch.Tensor, bias: Any, *norm: Any) -> tuple:
-        stride, pad, dilate, groups = self.geometry
-        if self.eps is not None:
-            gamma, beta, mean, variance = norm
-            scale = (variance + self.eps).rsqrt()
-            if gamma is not None:
-                scale = scale * gamma
-            bias = beta - mean * scale if bias is None else beta + (bias - mean) * scale
-            weight = weight * scale.reshape(-1, 1, 1, 1)
-        packed = torch.ops.mkldnn._reorder_convolution_weight(weight, pad, stride, dilate, groups, list(x.shape))
-        return packed, None if bias is None else bias.clone()
-
-
-class _Linear(_Layer):
-    """A fully connected layer, maybe with an activation."""
-
-    def __init__(self, flatten: bool, activation: str):
-        super().__init__(activation)
-        self.flatten = flatten
-
-    def __call__(self, x: torch.Tensor, weight: torch.Tensor, bias: Any) -> torch.Tensor:
-        rows = x.reshape(x.shape[0], -1) if self.flatten else x.reshape(-1, x.shape[-1])
-        work = rows.numel() * weight.shape[0]
-        if x.dtype is not torch.float32 or work < fuse.LINEAR_WORK or not self.is_settled((weight, bias)):
-            return fuse.linear(x, weight, bias, self.flatten, self.activation)
-        if self.packed is None:
-            self.packed = torch.ops.mkldnn._reorder_linear_weight(weight, rows.shape[0])
-        y = torch.ops.mkldnn._linear_pointwise(rows.contiguous(), self.packed, bias, self.activation, [], "")
-        return y if self.flatten else y.reshape(*x.shape[:-1], -1)
+def _positions(graph: fx.Graph) -> tuple[list[int], list[int]]:
+    """The positions of the inputs that layers pack, and those of the others."""
+    layers = [node for node in graph.nodes if isinstance(node.target, Layer)]
+    packed = {argument for node in layers for argument in node.args[node.target.first :] if argument is not None}
+    inputs = [node for node in graph.nodes if node.op == "placeholder"]
+    watched = [index for index, node in enumerate(inputs) if node in packed]
+    return watched, [index for index in range(len(inputs)) if index not in watched]
 
 
 def _fold(module: fx.GraphModule) -> fx.GraphModule:
@@ -131,12 +102,42 @@ def _fold(module: fx.GraphModule) -> fx.GraphModule:
     for node in list(graph.nodes):
         if rewrite.is_plain_convolution(node) and _are_placeholders(node.args[1:]):
             _fold_convolution(graph, node)
-        elif node.meta.get("operator") == "FullyConnected" and fuse.linear_pays() and _are_placeholders(node.args[1:]):
+        elif node.meta.get("operator") == "FullyConnected" and _are_placeholders(node.args[1:]):
             last, activation = rewrite.with_activation(node)
-            layer = _Linear(node.meta["params"].flatten, activation)
+            layer = Linear(node.meta["params"].flatten, activation)
             _replace(graph, last, layer, (*node.args, None)[:3])
+        elif fuse.has_packed_recurrent() and _is_plain_lstm(node):
+            data, vector, *states = node.args
+            call = functools.partial(node.target, **node.kwargs)
+            _replace(graph, node, Recurrent(call, node.meta["params"]), (data, *states, vector))
+        elif fuse.has_packed_recurrent() and node.target is run_layer and _are_placeholders(node.args[3]):
+            *inputs, parameters, order, steps_first = node.args
+            _replace(graph, node, UnrolledRecurrent(run_layer, order, steps_first), (*inputs, *parameters))
     graph.eliminate_dead_code()
+    _reuse_memory(graph)
     return fx.GraphModule(module, graph, class_name="MXNetInferenceGraph")
+
+
+def _reuse_memory(graph: fx.Graph) -> None:
+    """Let a sum take the memory of what is added, where a layer made that and only layers before this one read it."""
+    place = {node: index for index, node in enumerate(graph.nodes)}
+    for node in graph.nodes:
+        if isinstance(node.target, Convolution) and node.target.adds:
+            other = node.args[1]
+            node.target.overwrites = (
+                isinstance(other.target, Convolution)
+                and other is not node.args[0]
+                and all(isinstance(user.target, Layer) and place[user] <= place[node] for user in other.users)
+            )
+
+
+def _is_plain_lstm(node: fx.Node) -> bool:
+    """Whether the node is an LSTM without projection, clipping and sequence lengths."""
+    if node.meta.get("operator") != "RNN" or node.meta["params"].mode != "lstm" or len(node.args) != 4:
+        return False
+    params = node.meta["params"]
+    plain = not params.projection_size and params.lstm_state_clip_min is None and not params.use_sequence_length
+    return plain and _are_placeholders(node.args[1:2])
 
 
 def _are_placeholders(nodes: Sequence[Any]) -> bool:
@@ -153,7 +154,7 @@ def _fold_convolution(graph: fx.Graph, node: fx.Node) -> None:
         if len(others) == 1:
             last, other = user, others[0]
     last, activation = rewrite.with_activation(last, ("relu",) if other is not None else tuple(fuse.ACTIVATIONS))
-    layer = _Convolution(rewrite.geometry(node), eps, other is not None, activation)
+    layer = Convolution(rewrite.geometry(node), eps, other is not None, activation)
     _replace(graph, last, layer, (data, other, weight, bias, *norm_inputs))
 
 

@@ -1,9 +1,10 @@
-"""One training call, recorded as two flat graphs of torch's own kernels: forward and backward without autograd.
+"""A call, recorded as flat graphs of torch's own kernels: in training forward and backward, without autograd.
 
 PyTorch's autograd builds and walks a graph of its own in every step, and every operator function runs its Python again.
 For a bound graph both are the same each time. So one call of the user (forward, then backward) is recorded as the kernels
 that it runs, and later calls run just these: the same kernels on the same numbers, so results agree bit for bit. Small
-networks train about a third faster for it; recording costs a few steps and needs no compiler.
+networks train about a third faster for it; recording costs a few steps and needs no compiler. An inference call is recorded
+likewise, as one graph.
 
 What cannot be recorded (values read by Python, shapes that depend on values, tensors of unknown origin, memory changed in
 place across the two parts) leaves the graph to autograd.
@@ -23,7 +24,7 @@ import torch
 from torch import fx
 from torch.utils._python_dispatch import TorchDispatchMode
 
-__all__ = ["Joint", "Recorder"]
+__all__ = ["Joint", "Recorder", "forward_only"]
 
 logger = logging.getLogger("mxcompat.compile")
 
@@ -68,6 +69,10 @@ class Recorder(TorchDispatchMode):
         self.phase = "backward"
         for index, head in enumerate(heads):
             self._know(head, self._placeholder(f"head_{index}"))
+
+    def constant(self, value: torch.Tensor) -> None:
+        """One more input of the forward, of which nothing but the origin counts."""
+        self._know(value, self._placeholder(f"constant_{len(self._known)}"))
 
     def _know(self, value: torch.Tensor, node: Any) -> None:
         self._known[id(value)] = (weakref.ref(value), node)
@@ -207,6 +212,30 @@ class Joint:
         """
         with torch.no_grad():
             return self._backward(values)
+
+
+def forward_only(recorder: Recorder, results: Any) -> Callable | None:
+    """A function of the inputs that runs the kernels of a recorded call without backward and returns its results, which are
+    nested tuples of tensors; None where the call could not be recorded."""
+    if not recorder.refused:
+        try:
+            end = recorder.graph.output(_nodes_of(recorder, results))
+        except _Refused as refusal:
+            recorder.refused = str(refusal)
+        else:
+            _simplify(recorder.graph)
+            wanted = _needed(list(recorder.graph.nodes), end.all_input_nodes)
+            inputs = [node for node in recorder.graph.nodes if node.op == "placeholder"]
+            kernels = [node for node in recorder.graph.nodes if node.op == "call_function" and node in wanted]
+            return _function(inputs, kernels, end.args[0])
+    logger.debug("not recorded, the graph stays as it is: %s", recorder.refused)
+    return None
+
+
+def _nodes_of(recorder: Recorder, results: Any) -> Any:
+    if isinstance(results, (list, tuple)):
+        return tuple(_nodes_of(recorder, part) for part in results)
+    return recorder.node_of(results)
 
 
 def _needed(nodes: Sequence[fx.Node], results: Sequence[Any]) -> set[fx.Node]:

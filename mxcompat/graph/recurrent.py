@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import fx
 
-__all__ = ["join_steps", "run_layer"]
+__all__ = ["join_steps", "ordered", "run_layer", "stacked"]
 
 #: steps from which on a layer is worth one kernel
 LEAST_STEPS = 3
@@ -42,17 +42,27 @@ def run_layer(
     inputs: Any, hidden: Any, memory: Any, parameters: Sequence[torch.Tensor], order: Sequence[int], steps_first: bool
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """(outputs (T, N, H), last memory (N, H)) of a layer over a tensor (T, N, I), (N, T, I), or a list of (N, I)."""
+    inputs, parameters = stacked(inputs, steps_first), ordered(parameters, order)
+    state = (hidden.unsqueeze(0), memory.unsqueeze(0))
+    outputs, _, last = torch.lstm(inputs, state, parameters, True, 1, 0.0, False, False, False)
+    return outputs, last.squeeze(0)
+
+
+def stacked(inputs: Any, steps_first: bool) -> torch.Tensor:
+    """The inputs of a layer as one tensor (T, N, I)."""
     if isinstance(inputs, (list, tuple)):
         inputs = torch.stack(inputs)
     elif not steps_first:
         inputs = inputs.transpose(0, 1)
-    if inputs.dim() != 3:  # what the linear layer of a step flattens
-        inputs = inputs.reshape(*inputs.shape[:2], -1)
-    if tuple(order) != (0, 1, 2, 3):
-        parameters = [torch.cat([parameter.chunk(4)[i] for i in order]) for parameter in parameters]
-    state = (hidden.unsqueeze(0), memory.unsqueeze(0))
-    outputs, _, last = torch.lstm(inputs, state, list(parameters), True, 1, 0.0, False, False, False)
-    return outputs, last.squeeze(0)
+    # what the linear layer of a step flattens
+    return inputs if inputs.dim() == 3 else inputs.reshape(*inputs.shape[:2], -1)
+
+
+def ordered(parameters: Sequence[torch.Tensor], order: Sequence[int]) -> list[torch.Tensor]:
+    """The parameters with the gates in torch's order."""
+    if tuple(order) == (0, 1, 2, 3):
+        return list(parameters)
+    return [torch.cat([parameter.chunk(4)[i] for i in order]) for parameter in parameters]
 
 
 def join_steps(module: fx.GraphModule) -> fx.GraphModule:

@@ -7,8 +7,6 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
 
-import torch
-
 from mxcompat import context as ctx
 from mxcompat import ndarray as nd
 from mxcompat.base import MXNetError, _as_list
@@ -26,23 +24,22 @@ def _copy_part(source: Any, target: nd.NDArray, axis: int, part: slice | None, n
     """Copy ``source``, or its ``part`` along ``axis``, into a bound array: one copy, with the array's own type."""
     if not isinstance(source, nd.NDArray):
         source = nd.array(source, dtype=target.dtype)
-    if source.stype != "default" or target.stype != "default":
+    if source._storage is not None or target._storage is not None:  # sparse
         if part is not None and axis == 0 and (part.start != 0 or part.stop != source.shape[0]):
             source = source[part]
         if source.shape != target.shape:
             raise MXNetError(f"forward: {name} has shape {source.shape}, expected {target.shape} as bound")
         source.copyto(target)
         return
-    data = source._data
+    data, bound = source._data, target._data
     if part is not None and axis >= 0 and (part.start != 0 or part.stop != data.shape[axis]):
         if data.ndim <= axis or part.stop > data.shape[axis]:
             raise MXNetError(f"forward: {name} has shape {tuple(data.shape)}, expected {part.stop} along axis {axis}")
         data = data.narrow(axis, part.start, part.stop - part.start)
-    if data.shape != target._data.shape:
+    if data.shape != bound.shape:
         raise MXNetError(f"forward: {name} has shape {tuple(data.shape)}, expected {target.shape} as bound")
-    if data.data_ptr() != target._data.data_ptr() or data.dtype is not target._data.dtype:
-        with torch.no_grad():
-            target._data.copy_(data)
+    if data.data_ptr() != bound.data_ptr() or data.dtype is not bound.dtype:
+        bound.copy_(data)
 
 
 def _load_general(data: Any, targets: Any, major_axis: Any, names: Sequence[str] = ()) -> None:
