@@ -224,9 +224,8 @@ class Accuracy(EvalMetric):
         labels, preds = check_label_shapes(labels, preds, True)
         for label, pred in zip(labels, preds):
             label, pred = _numpy(label), _numpy(pred)
-            if pred.shape != label.shape:
-                pred = numpy.argmax(pred, axis=self.axis)
-            label, pred = (x.ravel().astype(numpy.int32) for x in (label, pred))
+            pred = pred.argmax(self.axis) if pred.shape != label.shape else pred.astype(numpy.int32)
+            label, pred = label.ravel().astype(numpy.int32), pred.ravel()
             check_label_shapes(label, pred)
             self._add(int(numpy.count_nonzero(pred == label)), len(pred))
 

@@ -97,7 +97,7 @@ def _slice_along_batch_axis(data: NDArray, s: slice, batch_axis: int) -> NDArray
             f"samples {s.start} to {s.stop} were asked of an array of shape {data.shape} with batch axis {batch_axis}"
         )
     part = tensor.narrow(batch_axis, s.start, s.stop - s.start)
-    return _wrap(part.clone(memory_format=torch.contiguous_format), data.context)
+    return _wrap(part.clone(memory_format=torch.contiguous_format), data._ctx)
 
 
 def read(source: Any, start: int, stop: int, batch_axis: int) -> NDArray:
