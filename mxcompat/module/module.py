@@ -23,6 +23,7 @@ from mxcompat.model import (
 )
 from mxcompat.module.base_module import DEFAULT_INITIALIZER, BaseModule, _check_input_names, _parse_data_desc, _require
 from mxcompat.module.executor_group import DataParallelExecutorGroup
+from mxcompat.module.own_params import OwnParams, zeros_like
 from mxcompat.optimizer.updater import read_states
 
 __all__ = ["Module"]
@@ -92,8 +93,7 @@ class Module(BaseModule):
         self._param_names = [name for name in symbol.list_arguments() if name not in inputs]
         self._aux_names = symbol.list_auxiliary_states()
         self._output_names = symbol.list_outputs()
-        self._arg_params: Any = None  # dicts of name to NDArray, on the cpu
-        self._aux_params: Any = None
+        self._own: tuple[OwnParams, OwnParams] | None = None  # arguments and auxiliary states
         self._params_dirty = False  # whether the executors' parameters are newer than these
         self._reset_optimizer()
         self._preload_opt_states: str | None = None
@@ -206,10 +206,48 @@ class Module(BaseModule):
             self._sync_params_from_devices()
         return self._arg_params, self._aux_params
 
+    @property
+    def _arg_params(self) -> Any:
+        """The module's own copies of the arguments; up to date where they had been let go."""
+        return None if self._own is None else self._own_dicts()[0]
+
+    @_arg_params.setter
+    def _arg_params(self, arrays: dict[str, Any] | None) -> None:
+        self._own = OwnParams(arrays or {}), OwnParams(self._aux_params or {})
+
+    @property
+    def _aux_params(self) -> Any:
+        """The module's own copies of the auxiliary states."""
+        return None if self._own is None else self._own_dicts()[1]
+
+    @_aux_params.setter
+    def _aux_params(self, arrays: dict[str, Any] | None) -> None:
+        self._own = OwnParams(self._arg_params or {}), OwnParams(arrays or {})
+
+    def _own_dicts(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        assert self._own is not None
+        if any(part.is_let_go for part in self._own):
+            self._sync_params_from_devices()
+        return self._own[0].arrays(), self._own[1].arrays()
+
+    def _let_go_of_params(self) -> None:
+        """The executors' parameters are newer from now on."""
+        self._params_dirty = True
+        assert self._own is not None
+        for part, newer in zip(self._own, self._bound_params()):
+            part.let_go(newer)
+
+    def _bound_params(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The first executor's parameters and auxiliary states, by name."""
+        executor = self._exec_group.execs[0]
+        return {name: executor.arg_dict[name] for name in self._param_names}, executor.aux_dict
+
     def _sync_params_from_devices(self) -> None:
-        self._exec_group.get_params(self._arg_params, self._aux_params)
+        assert self._own is not None
+        arg_params, aux_params = (part.arrays(newer) for part, newer in zip(self._own, self._bound_params()))
+        self._exec_group.get_params(arg_params, aux_params)
         if self._kvstore and self._update_on_kvstore:
-            for name, array in sorted(self._arg_params.items()):
+            for name, array in sorted(arg_params.items()):
                 if array.stype == "row_sparse":
                     self._kvstore.row_sparse_pull(name, array, row_ids=nd.arange(0, array.shape[0], dtype="int64"))
         self._params_dirty = False
@@ -285,6 +323,8 @@ class Module(BaseModule):
         name. A second call without ``force_rebind`` logs a warning and changes nothing.
         """
         if force_rebind:
+            if self.binded and self._own is not None:
+                self._own_dicts()  # Compat: the original goes back to what get_params last gave
             self._reset_bind()
         if self.binded:
             self.logger.warning("Already bound, ignoring bind()")
@@ -315,14 +355,13 @@ class Module(BaseModule):
         group = self._exec_group
         if shared_module is not None:
             self.params_initialized = True
-            self._arg_params, self._aux_params = shared_module._arg_params, shared_module._aux_params
+            self._own = shared_module._own
             if shared_module.optimizer_initialized:
                 self.borrow_optimizer(shared_module)
         elif self.params_initialized:
             group.set_params(self._arg_params, self._aux_params)
         else:
-            self._arg_params = _zeros_like(self._param_names, group.param_arrays)
-            self._aux_params = _zeros_like(self._aux_names, group.aux_arrays)
+            self._own = zeros_like(self._param_names, group.param_arrays), zeros_like(self._aux_names, group.aux_arrays)
 
     def reshape(self, data_shapes: Any, label_shapes: Any = None) -> None:
         """Change the shapes of the inputs; everything else stays (``forward`` calls it for a batch of another shape)."""
@@ -410,7 +449,8 @@ class Module(BaseModule):
     def update(self) -> None:
         """One step of the optimizer on the parameters, with what ``_exec_group.grad_arrays`` holds now."""
         self._check_ready("update", optimizer=True)
-        self._params_dirty = True
+        if not self._params_dirty:
+            self._let_go_of_params()
         group = self._exec_group
         if self._update_on_kvstore:
             _update_params_on_kvstore(group.param_arrays, group.grad_arrays, self._kvstore, group.param_names)
@@ -498,10 +538,6 @@ class Module(BaseModule):
                 warnings.warn(f"{name}.stype is not 'row_sparse'. No need to perform row_sparse_pull.", stacklevel=2)
             else:
                 self._kvstore.row_sparse_pull(name, arrays, row_ids=rows, priority=-place)
-
-
-def _zeros_like(names: Sequence[str], blocks: Sequence[Sequence[nd.NDArray]]) -> dict[str, nd.NDArray]:
-    return {name: nd.zeros(block[0].shape, dtype=block[0].dtype, stype=block[0].stype) for name, block in zip(names, blocks)}
 
 
 def _batch_shapes(data_batch: Any) -> list[tuple[int, ...]]:
