@@ -5,8 +5,7 @@
 Each measurement is a fresh process that trains a few steps with momentum: a Module of mxcompat, the same with
 ``MXNET_BACKWARD_DO_MIRROR=1``, and the net by hand in PyTorch, all with the same setting of glibc's allocator. ``system`` is
 exact (each large block goes back at once), ``keep`` is the default of mxcompat. Printed are the peak of the process and, in
-brackets, what it is above the process before the net was made. A Module has a copy of the parameters of its own, as the
-original's has (98 MB for ResNet-50); ``--executor`` trains the bare executor instead, which has as many as PyTorch.
+brackets, what it is above the process before the net was made. ``--executor`` trains a bare executor instead of a Module.
 """
 
 from __future__ import annotations

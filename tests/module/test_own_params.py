@@ -12,7 +12,7 @@ import pytest
 
 import mxcompat as mx
 
-BATCH = mx.io.DataBatch([mx.nd.ones((4, 3))], [mx.nd.array([0, 1, 1, 0])])
+BATCH = mx.io.DataBatch([mx.nd.array([[1, 2, 0], [3, 0, 1], [0, 1, 4], [2, 5, 2]])], [mx.nd.array([0, 1, 1, 1])])
 
 
 def net() -> Any:
@@ -33,6 +33,7 @@ def train(module: Any) -> np.ndarray:
     module.forward_backward(BATCH)
     module.update()
     weight: np.ndarray = module._exec_group.execs[0].arg_dict["fc_weight"].asnumpy()
+    assert np.abs(weight - 1).max() > 1e-3
     return weight
 
 
@@ -98,7 +99,7 @@ def test_an_array_of_another_type_is_kept(tmp_path: Path) -> None:
     mx.model.save_checkpoint(prefix, 0, net(), wide, auxiliary)
     module = mx.mod.Module.load(prefix, 0)
     module.bind([("data", (4, 3))], [("softmax_label", (4,))])
-    module.init_optimizer()
+    module.init_optimizer(optimizer_params={"learning_rate": 0.5})
     train(module)
     found, _ = module.get_params()
     assert found["fc_bias"].dtype == np.float64 and found["fc_bias"].asnumpy().any()
