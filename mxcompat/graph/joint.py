@@ -23,6 +23,9 @@ from typing import Any, cast
 import torch
 from torch import fx
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from mxcompat.graph.reuse import form_of, reuse_memory
 
 __all__ = ["Joint", "Recorder", "forward_only"]
 
@@ -108,7 +111,12 @@ class Recorder(TorchDispatchMode):
             func, tuple(self._nodes(args)), {key: self._nodes(x) for key, x in kwargs.items()}
         )
         node.meta["phase"] = self.phase
-        self._results(result, node)
+        operands = {
+            value.untyped_storage().data_ptr()
+            for value in tree_leaves((args, kwargs))
+            if isinstance(value, torch.Tensor) and value.layout is torch.strided
+        }
+        self._results(result, node, operands)
 
     def _nodes(self, value: Any) -> Any:
         if isinstance(value, torch.Tensor):
@@ -119,15 +127,17 @@ class Recorder(TorchDispatchMode):
             raise _Refused(f"an argument is a {type(value).__name__}")
         return value
 
-    def _results(self, result: Any, node: fx.Node) -> None:
+    def _results(self, result: Any, node: fx.Node, operands: set[int]) -> None:
         if isinstance(result, torch.Tensor):
             self._know(result, node)
+            if result.layout is torch.strided:
+                node.meta["form"] = form_of(result, operands)
         elif isinstance(result, (list, tuple)):
             for index, part in enumerate(result):
                 if isinstance(part, torch.Tensor):
                     item = self.graph.call_function(operator.getitem, (node, index))
                     item.meta["phase"] = self.phase
-                    self._know(part, item)
+                    self._results(part, item, operands)
 
     def _check_change(self, func: Any, args: Any, kwargs: Any) -> None:
         """A kernel may change what its own part made; anything else must stay as the next call finds it."""
@@ -265,9 +275,11 @@ def _function(inputs: Sequence[fx.Node], nodes: Sequence[fx.Node], results: Any,
         copies[node] = graph.placeholder(f"given_{index}")
     for node in nodes:
         if node.op != "placeholder":
-            copies[node] = copy = graph.node_copy(node, copies.__getitem__)
-            _shorten(copy)
+            copies[node] = graph.node_copy(node, copies.__getitem__)
     graph.output(fx.node.map_arg(results, copies.__getitem__))
+    reuse_memory(graph)
+    for node in graph.nodes:
+        _shorten(node)
     code = graph.python_code("self")
     names: dict[str, Any] = dict(code.globals)
 
@@ -297,5 +309,7 @@ def _shorten(node: fx.Node) -> None:
     name = node.target._schema.name.removeprefix("aten::")
     if name == "view" and node.args[1]:
         node.op, node.target, node.args = "call_method", "view", (node.args[0], *cast(list, node.args[1]))
-    elif hasattr(torch._C._VariableFunctions, name) and hasattr(torch, name):
+    elif name.endswith("_") and not node.kwargs and hasattr(torch.Tensor, name):
+        node.op, node.target = "call_method", name
+    elif hasattr(torch._C._VariableFunctions, name) and hasattr(torch, name) and node.target._overloadname != "grad_input":
         node.target = getattr(torch, name)
