@@ -307,7 +307,7 @@ def _shorten(node: fx.Node) -> None:
     if not isinstance(node.target, torch._ops.OpOverload) or node.target.namespace != "aten":
         return
     name = node.target._schema.name.removeprefix("aten::")
-    if name == "view" and node.args[1]:
+    if name == "view" and isinstance(node.args[1], (list, tuple)) and node.args[1]:
         node.op, node.target, node.args = "call_method", "view", (node.args[0], *cast(list, node.args[1]))
     elif name.endswith("_") and not node.kwargs and hasattr(torch.Tensor, name):
         node.op, node.target = "call_method", name

@@ -143,3 +143,13 @@ def test_loops_that_look_at_values_are_not_recorded() -> None:
         steps = executor.forward()[0].asnumpy().ravel()
         assert steps.tolist() == [*range(begin + 1, 6), *[0] * (begin + 1)]
     assert engine(executor)._recorded is None
+
+
+def test_integers_seen_as_other_integers_are_recorded() -> None:
+    data = mx.sym.contrib.quantize_v2(mx.sym.Variable("data"), min_calib_range=0.0, max_calib_range=2.0, out_type="auto")
+    executor = mx.sym.contrib.dequantize(*data).simple_bind(mx.cpu(), data=(2, 3), grad_req="null")
+    executor.arg_dict["data"][:] = 1
+    first, *others = [results(executor)[0] for _ in range(5)]
+    assert engine(executor)._recorded is not None
+    for other in others:
+        np.testing.assert_array_equal(other, first)
