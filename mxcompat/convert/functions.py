@@ -505,6 +505,8 @@ def pooling(call: Call) -> Step | None:
     stride, pad = params.stride or (1,) * axes, params.pad or (0,) * axes
     full = params.pooling_convention == "full"
     windows = list(zip(space, params.kernel, stride, pad))
+    if params.pooling_convention == "same" and call.outputs[0] != _floor_shape(call, windows):
+        return None  # windows that the border cuts
     if not _torch_agrees(windows, full) or (call.operator == "Pooling_v1" and (params.pool_type == "avg" or any(pad))):
         return None
     options: dict[str, Any] = {"stride": short(tuple(stride))}
