@@ -254,7 +254,7 @@ class ImageBatches:
         self._resume = (batch.source_state or self._resume[0], batch.draws_state or self._resume[1])
         if failed or batch.error:
             raise failed[0] if failed else batch.error  # type: ignore[misc]
-        if not self._finished:
+        if not self._finished and len(self._ahead) < max(self._prefetch - 1, 1):  # the rest when this one is done with
             self._submit()
         index = batch.numbers if self.numbered else np.zeros(self.batch_size, np.uint64)
         return Loaded(batch.data, batch.label, batch.pad, index)

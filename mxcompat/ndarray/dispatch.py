@@ -64,7 +64,7 @@ def invoke(op: Operator, inputs: Sequence[Any], given: dict[str, Any], out: Any 
     """
     context = _context(op, inputs, given)
     params = op.parse(given)
-    names = op.input_names(params)
+    names, count, visible_count, mutated = op.arity(params)
     if len(inputs) != len(names):
         raise MXNetError(
             f"Operator {op.name} expects {len(names)} inputs ({', '.join(names)}), but got {len(inputs)} instead"
@@ -89,10 +89,9 @@ def invoke(op: Operator, inputs: Sequence[Any], given: dict[str, Any], out: Any 
     if graded:
         tensors = taped
     results = run(op, params, tensors, is_train, device, grad=graded, instance=instance)
-    count = op.num_outputs(params)
     values = results[:count]
-    mutated = op.mutated_names(params)
-    _write_mutated(mutated, names, inputs, results[count:])
+    if mutated:
+        _write_mutated(mutated, names, inputs, results[count:])
     if op.forward_writes is not None:  # imperatively the original writes these in every call
         for name, number in op.forward_writes(params).items():
             target = inputs[names.index(name)]
@@ -101,7 +100,7 @@ def invoke(op: Operator, inputs: Sequence[Any], given: dict[str, Any], out: Any 
         values = _commit_in_backward(op, params, inputs, names, values, results[count + len(mutated) :])
     if op.may_view:
         values = [_unshare(value, tensors) for value in values]
-    visible = values[: op.num_visible(params)]
+    visible = values[:visible_count]
     if recorded:
         visible = [_recorded(value, taped) for value in _guarded(op, visible, names, taped)]
         note(op, given, inputs, visible)

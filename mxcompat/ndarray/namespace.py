@@ -7,6 +7,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
+from mxcompat.base import _Null
 from mxcompat.ndarray.dispatch import invoke
 from mxcompat.ndarray.ndarray import NDArray
 from mxcompat.ops import faces, reference, registry
@@ -16,14 +17,15 @@ from mxcompat.ops.schema import Operator
 def make_function(op: Operator, name: str, module: str) -> Callable:
     """The imperative function of an operator."""
 
+    count = len(op.inputs) if op.variadic is None else -1  # arguments that can only be all the inputs
+    all_named = frozenset(op.inputs)
+
     def function(*args: Any, out: Any = None, name: str | None = None, **kwargs: Any) -> Any:
-        if not kwargs and len(args) == len(op.inputs) and op.variadic is None:
-            inputs: Any = args
-            params: dict[str, Any] = {}
-        else:
-            args, behind = faces.split_tail(op, args, faces.ARRAY_TAIL)
-            inputs, params = _bind(op, args, kwargs)
-            out = behind.get("out", out)
+        if len(args) == count and all_named.isdisjoint(kwargs) and _are_plain(args, kwargs):
+            return invoke(op, args, kwargs, out)
+        args, behind = faces.split_tail(op, args, faces.ARRAY_TAIL)
+        inputs, params = _bind(op, args, kwargs)
+        out = behind.get("out", out)
         for position, value in enumerate(inputs):
             if not isinstance(value, NDArray):
                 label = op.inputs[min(position, len(op.inputs) - 1)]
@@ -35,6 +37,17 @@ def make_function(op: Operator, name: str, module: str) -> Callable:
     function.__doc__ = faces.docstring(op, "NDArray")
     function.__signature__ = faces.signature(op, symbolic=False)  # type: ignore[attr-defined]
     return function
+
+
+def _are_plain(arrays: tuple, params: dict[str, Any]) -> bool:
+    """Whether these are arrays, none left out, and parameters that are all given."""
+    for array in arrays:
+        if not isinstance(array, NDArray):
+            return False
+    for value in params.values():
+        if value is _Null:
+            return False
+    return True
 
 
 def _bind(op: Operator, args: tuple, kwargs: dict[str, Any]) -> tuple[list, dict[str, Any]]:

@@ -403,6 +403,7 @@ class Operator:
         self.target = fn if check is None else _with_check(fn, check)
         self._parsed: dict[tuple, Params] = {}
         self.accepted: dict[tuple, Params] = {}  # calls whose shapes and types passed the rules (nd face)
+        self._arities: dict[int, tuple] = {}
         self.defaults = {p.name: p.default for p in self.params.values() if not p.required}
 
     def __repr__(self) -> str:
@@ -489,6 +490,16 @@ class Operator:
         """Names of the inputs that a call changes, in the order of their new values behind the outputs."""
         return self.mutates(params) if callable(self.mutates) else self.mutates
 
+    def arity(self, params: Params) -> tuple[tuple[str, ...], int, int, Sequence[str]]:
+        """Input names, the number of outputs and of visible ones, and the names of changed inputs; for calls, remembered."""
+        found = self._arities.get(id(params))
+        if found is None or found[0] is not params:
+            counts = self.num_outputs(params), self.num_visible(params)
+            found = (params, (self.input_names(params), *counts, self.mutated_names(params)))
+            if len(self._arities) < 1024:  # each keeps its parameters, so that no other ones get their id
+                self._arities[id(params)] = found
+        return found[1]
+
     def is_loss(self, params: Params) -> bool:
         """Whether backward needs no head gradient: a loss ignores it, a zero gradient needs none."""
         return self.stops_gradient or bool(self._loss(params) if callable(self._loss) else self._loss)
@@ -513,11 +524,10 @@ class Operator:
         self, params: Params, is_train: bool, device: Any, shape: tuple | None = None, *, explicit: bool = False
     ) -> dict[str, Any]:
         """Keyword arguments of ``fn``; with ``explicit`` only those that differ from its defaults."""
-        kwargs = {
-            name: value
-            for name, value in params.items()
-            if not explicit or name not in self.defaults or value != self.defaults[name]
-        }
+        kwargs = dict(params)
+        if explicit:
+            defaults = self.defaults
+            kwargs = {name: value for name, value in params.items() if name not in defaults or value != defaults[name]}
         if self.takes_mode:
             kwargs[self.takes_mode] = is_train
         if self.takes_device:
