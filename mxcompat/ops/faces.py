@@ -1,5 +1,6 @@
 """What the two faces of the catalogue share: where a name belongs, its signature and docstring, and argument splitting."""
 
+import functools
 import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -37,16 +38,22 @@ def place(name: str) -> tuple[str, str]:
     return ("_internal" if name.startswith("_") else "op"), name
 
 
+@functools.cache
+def _parameter(name: str, default: Any) -> inspect.Parameter:
+    """A parameter by position or keyword; many functions share one, as making them takes longer than the functions."""
+    return inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=default)
+
+
+@functools.cache
 def signature(op: Operator, symbolic: bool) -> inspect.Signature:
     """The signature as the original's generated functions show it."""
+    rest = inspect.Parameter("kwargs", inspect.Parameter.VAR_KEYWORD)
     if op.variadic is not None:
-        first = [inspect.Parameter("data", inspect.Parameter.VAR_POSITIONAL)]
-        return inspect.Signature([*first, inspect.Parameter("kwargs", inspect.Parameter.VAR_KEYWORD)])
-    either = inspect.Parameter.POSITIONAL_OR_KEYWORD
-    entries = [inspect.Parameter(name, either, default=None) for name in op.inputs]
-    entries += [inspect.Parameter(name, either, default=_Null) for name in op.params if name.isidentifier()]
-    entries += [inspect.Parameter(name, either, default=None) for name in (SYMBOL_TAIL if symbolic else ARRAY_TAIL)]
-    return inspect.Signature([*entries, inspect.Parameter("kwargs", inspect.Parameter.VAR_KEYWORD)])
+        return inspect.Signature([inspect.Parameter("data", inspect.Parameter.VAR_POSITIONAL), rest])
+    entries = [_parameter(name, None) for name in op.inputs]
+    entries += [_parameter(name, _Null) for name in op.params if name.isidentifier()]
+    entries += [_parameter(name, None) for name in (SYMBOL_TAIL if symbolic else ARRAY_TAIL)]
+    return inspect.Signature([*entries, rest])
 
 
 def docstring(op: Operator, kind: str) -> str:
