@@ -89,16 +89,11 @@ class _Turns:
 
 
 class _Batch:
-    """A batch in the making: its arrays, the work for each sample, and how things stand behind it.
-
-    The arrays are made when the first thread needs them: a batch that waits for its turn takes no memory. Places of
-    ``data`` and ``label`` behind the ``filled`` ones are zeros.
-    """
+    """A batch in the making: its arrays, the work for each sample, and how things stand behind it."""
 
     def __init__(self, decoder: Decoder, size: int):
-        self._decoder, self._size, self._lock = decoder, size, threading.Lock()
-        self._arrays: tuple[np.ndarray, np.ndarray] | None = None
-        self.filled = size
+        self.data = np.empty((size, *decoder.data_shape), decoder.dtype)
+        self.label = np.empty((size, *decoder.label_shape), np.float32)
         self.numbers = np.zeros(size, np.uint64)
         self.work: list[Future] = []
         self.pad = 0
@@ -106,16 +101,6 @@ class _Batch:
         self.source_state: Any = None
         self.draws_state: Any = None
         self.error: BaseException | None = None
-
-    def arrays(self) -> tuple[np.ndarray, np.ndarray]:
-        """Data and labels."""
-        with self._lock:
-            if self._arrays is None:
-                data = np.empty((self._size, *self._decoder.data_shape), self._decoder.dtype)
-                label = np.empty((self._size, *self._decoder.label_shape), np.float32)
-                data[self.filled :] = label[self.filled :] = 0
-                self._arrays = data, label
-            return self._arrays
 
 
 class _Work:
@@ -151,8 +136,7 @@ class _Work:
         part = slice(place, place + len(attempts))
         samples = [attempt.sample for attempt in attempts]
         plans = [attempt.plan for attempt in attempts]
-        data, label = batch.arrays()
-        self.decoder.write([a.changed for a in attempts], plans, samples, data[part], label[part])
+        self.decoder.write([a.changed for a in attempts], plans, samples, batch.data[part], batch.label[part])
         batch.numbers[part] = [sample.number for sample in samples]
 
     def _own_draws(self, seed: int) -> list[Draws]:
@@ -273,7 +257,7 @@ class ImageBatches:
         if not self._finished and len(self._ahead) < max(self._prefetch - 1, 1):  # the rest when this one is done with
             self._submit()
         index = batch.numbers if self.numbered else np.zeros(self.batch_size, np.uint64)
-        return Loaded(*batch.arrays(), batch.pad, index)
+        return Loaded(batch.data, batch.label, batch.pad, index)
 
     # -- batches ------------------------------------------------------------------------------------------------
 
@@ -290,7 +274,7 @@ class ImageBatches:
             self._finished = True
             return
         batch.source_state = None if batch.wraps else self._states()
-        batch.filled = len(records)
+        batch.data[len(records) :] = batch.label[len(records) :] = 0
         self._share_out(records, batch)
         self._ahead.append(batch)
 
@@ -351,7 +335,7 @@ class ImageBatches:
                 self._share_out(list(zip(part, range(first, first + len(part)))), batch)
                 for future in batch.work:
                     future.result()
-                for sample in batch.arrays()[0]:
+                for sample in batch.data:
                     total = total + sample if count else sample.copy()
                     count += 1
         if not count:
