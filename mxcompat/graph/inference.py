@@ -17,9 +17,8 @@ from torch import fx
 
 from mxcompat.graph import fuse, rewrite
 from mxcompat.graph.joint import Recorder, forward_only
-from mxcompat.graph.packed import Convolution, Layer, Linear, Recurrent, UnrolledRecurrent
+from mxcompat.graph.packed import Convolution, Layer, Linear, Recurrent, UnrolledRecurrent, Watch
 from mxcompat.graph.recurrent import join_steps, run_layer
-from mxcompat.ndarray.ndarray import OUTSIDE
 
 __all__ = ["Inference"]
 
@@ -37,8 +36,7 @@ class Inference:
         self._is_recordable = is_recordable
         self._layers = [node.target for node in folded.graph.nodes if isinstance(node.target, Layer)]
         self._watched, self._others = _positions(folded.graph)
-        self._parameters: list[torch.Tensor] = []
-        self._versions: list[int] = []
+        self._watch = Watch()
         self._settled_calls = 0
         self._recorded: Callable | None = None
         self._strides: list[tuple[int, ...]] = []  # of all inputs at the recorded call
@@ -50,11 +48,8 @@ class Inference:
             return self._differentiable(*tensors)
         if not self._is_recordable:
             return self._run(*tensors)
-        parameters = [tensors[index] for index in self._watched]
-        versions = [parameter._version for parameter in parameters]
-        versions.append(OUTSIDE["storages"])
-        if versions != self._versions or not all(map(operator.is_, parameters, self._parameters)):
-            self._parameters, self._versions, self._settled_calls, self._constants = parameters, versions, 0, None
+        if not self._watch.is_unchanged([tensors[index] for index in self._watched]):
+            self._settled_calls, self._constants = 0, None
         elif self._constants is not None:
             if all([tensors[index].stride() == self._strides[index] for index in self._others]):
                 assert self._recorded is not None

@@ -20,12 +20,29 @@ from mxcompat.graph.recurrent import ordered, stacked
 from mxcompat.ndarray.ndarray import OUTSIDE, is_outside
 from mxcompat.ops.rnn import unpacked
 
-__all__ = ["Convolution", "Layer", "Linear", "Recurrent", "UnrolledRecurrent"]
+__all__ = ["Convolution", "Layer", "Linear", "Recurrent", "UnrolledRecurrent", "Watch"]
 
 #: weights, or multiplications, of a linear layer from which on packed weights gain (5 to 60 %) where plain ones do not
 PACKED_WEIGHTS, PACKED_WORK = 1 << 18, 1 << 25
 #: torch's number of the LSTM among its recurrent layers
 LSTM = 2
+
+
+class Watch:
+    """Notices when tensors are others than at the last look, or have new values, or may have been given away since."""
+
+    def __init__(self) -> None:
+        self._tensors: Sequence[torch.Tensor | None] = ()
+        self._versions: list[int] = []
+
+    def is_unchanged(self, tensors: Sequence[torch.Tensor | None]) -> bool:
+        """Whether they are the very tensors of the last look, at the very versions; remembers these."""
+        versions = [0 if t is None else t._version for t in tensors]
+        versions.append(OUTSIDE["storages"])
+        unchanged = versions == self._versions and all(map(operator.is_, tensors, self._tensors))
+        if not unchanged:
+            self._tensors, self._versions = tensors, versions
+        return unchanged
 
 
 class Layer:
@@ -37,16 +54,14 @@ class Layer:
     def __init__(self, activation: str):
         self.activation = activation
         self.packed: tuple | None = None
-        self._tensors: Sequence[Any] = ()
-        self._versions: tuple[int, ...] = ()
+        self._watch = Watch()
         self._held_outside = False
 
     def is_settled(self, tensors: Sequence[torch.Tensor | None]) -> bool:
         """Whether the parameters are those of the last call, unchanged; forgets what was packed if not."""
-        versions = (OUTSIDE["storages"], *[0 if t is None else t._version for t in tensors])
-        settled = versions == self._versions and all(map(operator.is_, tensors, self._tensors))
+        settled = self._watch.is_unchanged(tensors)
         if not settled:
-            self._tensors, self._versions, self.packed = tensors, versions, None
+            self.packed = None
             self._held_outside = any(t is not None and is_outside(t) for t in tensors)
         return settled and not self._held_outside
 
