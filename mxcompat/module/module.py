@@ -302,7 +302,7 @@ class Module(BaseModule):
             return
         _require(self.binded, "set_params: the module is not bound, call bind first")
         self._exec_group.set_params(arg_params, aux_params, allow_extra=allow_extra)
-        self._params_dirty = True
+        self._let_go_of_params()
         self.params_initialized = True
 
     # -- binding ------------------------------------------------------------------------------------------------
