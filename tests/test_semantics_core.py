@@ -6,7 +6,6 @@ import copy
 import json
 import pickle
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,7 @@ import numpy as np
 import pytest
 
 import mxcompat as mx
-
-nd, sym, V = mx.nd, mx.sym, mx.sym.Variable
+from tests.semantics.shorthand import V, exc, nd, sym
 
 
 @pytest.fixture(autouse=True)
@@ -23,15 +21,6 @@ def names() -> Any:
     """Automatic names start anew in every test."""
     with mx.name.NameManager():
         yield
-
-
-def exc(call: Callable) -> str:
-    """The class of what a call raises."""
-    try:
-        call()
-    except Exception as error:
-        return type(error).__name__
-    return "nothing"
 
 
 def mlp() -> Any:

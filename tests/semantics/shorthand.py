@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import logging
 import math
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 
 import mxcompat as mx
+from tests.training.observing import log_text
 
 nd, sym, V = mx.nd, mx.sym, mx.sym.Variable
 
@@ -108,20 +108,8 @@ def initialised() -> tuple[Any, Any]:
 
 def logged(call: Callable) -> str:
     """What a call writes to the root logger, a line each: the level, a colon, the text."""
-    stream = io.StringIO()
-    handler = logging.StreamHandler(stream)
-    handler.setFormatter(logging.Formatter("%(levelname)s:%(message)s"))
-    handler.addFilter(logging.Filter("root"))
-    root = logging.getLogger()
-    kept, level = root.handlers[:], root.level
-    root.handlers = [handler]
-    root.setLevel(logging.INFO)
-    try:
-        call()
-    finally:
-        root.handlers = kept
-        root.setLevel(level)
-    return stream.getvalue()
+    text: str = log_text(call, only="root")
+    return text
 
 
 def printed(call: Callable) -> str:

@@ -22,11 +22,12 @@ def attempt(call):
         return "raises " + type(error).__name__
 
 
-def logged(call):
-    """The lines that a call logs, with level names; times and speeds replaced."""
+def log_text(call, only=""):
+    """What a call logs, with level names; ``only`` is a logger's name, or all."""
     stream, root = io.StringIO(), logging.getLogger()
     handler, level = logging.StreamHandler(stream), root.level
     handler.setFormatter(logging.Formatter("%(levelname)s:%(message)s"))
+    handler.addFilter(logging.Filter(only))
     others, root.handlers = root.handlers, [handler]
     root.setLevel(logging.INFO)
     try:
@@ -34,7 +35,12 @@ def logged(call):
     finally:
         root.handlers = others
         root.setLevel(level)
-    return re.sub(r"Speed: (inf|[\d.]+)", "Speed: S", stream.getvalue()).split("\n")[:-1]
+    return stream.getvalue()
+
+
+def logged(call):
+    """The lines that a call logs, with level names; times and speeds replaced."""
+    return re.sub(r"Speed: (inf|[\d.]+)", "Speed: S", log_text(call)).split("\n")[:-1]
 
 
 def plain(value):
