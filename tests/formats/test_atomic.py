@@ -18,6 +18,22 @@ def test_contents_of_every_kind(tmp_path):
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
 
 
+@pytest.mark.parametrize("limit", [1, 3, 4, 100])
+def test_large_contents_go_to_the_disk_in_parts(tmp_path, monkeypatch, limit):
+    """Whatever the limit after which the system is told to begin, every byte is written once and told once."""
+    told = []
+    monkeypatch.setattr(atomic, "_WRITE_BACK_AFTER", limit)
+    monkeypatch.setattr(os, "posix_fadvise", lambda descriptor, *place: told.append(place[:2]), raising=False)
+    parts = [b"0123456", b"", memoryview(b"789"), b"a"]
+    for content in (parts, b"".join(parts)):
+        told.clear()
+        write_atomically(tmp_path / "file", content)
+        assert (tmp_path / "file").read_bytes() == b"0123456789a"
+        starts, ends = [start for start, _ in told], [start + count for start, count in told]
+        assert starts == [0, *ends][: len(starts)] and all(count >= limit for _, count in told)
+        assert 11 - max(ends, default=0) < limit
+
+
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
 def test_a_failure_leaves_the_old_content(tmp_path, error):
     path = tmp_path / "file"
