@@ -7,8 +7,10 @@ samples into their places in the batch (in any thread again). Results therefore 
 
 from __future__ import annotations
 
+import math
 import os
 import threading
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -88,11 +90,34 @@ class _Turns:
             self._changed.notify_all()
 
 
+class _Memory:
+    """Memory for batches, used again once nobody holds the array any more: blocks of this size that come and go leave gaps
+    in the heap, which then grows to twice what is in use."""
+
+    def __init__(self) -> None:
+        self._free: list[np.ndarray] = []
+
+    def array(self, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+        """An array with any values."""
+        count = math.prod(shape)
+        size = count * np.dtype(dtype).itemsize
+        while self._free:
+            block = self._free.pop()
+            if block.nbytes == size:
+                break
+        else:
+            block = np.empty(size, np.uint8)
+        # on a memoryview, so that all its views, and tensors on them, hold this very array
+        array = np.frombuffer(block.data, dtype, count)
+        weakref.finalize(array, self._free.append, block).atexit = False
+        return array.reshape(shape)
+
+
 class _Batch:
     """A batch in the making: its arrays, the work for each sample, and how things stand behind it."""
 
-    def __init__(self, decoder: Decoder, size: int):
-        self.data = np.empty((size, *decoder.data_shape), decoder.dtype)
+    def __init__(self, decoder: Decoder, size: int, memory: _Memory):
+        self.data = memory.array((size, *decoder.data_shape), decoder.dtype)
         self.label = np.empty((size, *decoder.label_shape), np.float32)
         self.numbers = np.zeros(size, np.uint64)
         self.work: list[Future] = []
@@ -187,11 +212,12 @@ class ImageBatches:
     ):  # fmt: skip
         self.source, self.decoder = source, decoder
         self.batch_size, self.round_batch, self.context, self.numbered = batch_size, round_batch, context, numbered
-        self._prefetch = max(prefetch, 1)
         self._order = None if shuffle_seed is None else Draws(shuffle_seed)
         self._draws = [Draws(seed) for seed in decoder.seeds]
         self._threads = max(min(threads, os.cpu_count() or 1), 1)
+        self._prefetch = max(min(prefetch, self._threads + 1), 1)  # more would only take memory
         self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="mxcompat-decode")
+        self._memory = _Memory()
         self._ahead: deque[_Batch] = deque()
         self._wrapped = False  # the batch that was taken last has records of the next epoch
         self._begin()
@@ -263,7 +289,7 @@ class ImageBatches:
 
     def _submit(self) -> None:
         """Have the threads work on one more batch; nothing at the end of the epoch."""
-        batch = _Batch(self.decoder, self.batch_size)
+        batch = _Batch(self.decoder, self.batch_size, self._memory)
         records: list[tuple[Record, int]] = []
         try:
             records = self._gather(batch)
@@ -330,7 +356,7 @@ class ImageBatches:
         while (chunk := self.source.chunk(self.batch_size)) is not None:
             for start in range(0, len(chunk), self.batch_size):
                 part = chunk[start : start + self.batch_size]
-                batch = _Batch(self.decoder, len(part))
+                batch = _Batch(self.decoder, len(part), self._memory)
                 first = self.batch_size + start
                 self._share_out(list(zip(part, range(first, first + len(part)))), batch)
                 for future in batch.work:

@@ -13,9 +13,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import mxcompat as mx
 from mxcompat.base import MXNetError
+from mxcompat.io import pipeline
 from tests import golden_store
 from tests.io import record_cases
 
@@ -69,6 +71,34 @@ def make(folder: str, name: str = "plain", **options: Any) -> Any:
 
 def labels(iterator: Any) -> list[list[float]]:
     return [batch.label[0].asnumpy().tolist() for batch in iterator]
+
+
+class TestMemory:
+    def test_what_is_kept_stays(self, folder: str) -> None:
+        """Memory is used again only when no array, view or tensor holds it."""
+        batches = list(make(folder, "random"))
+        iterator = make(folder, "random")
+        kept = [next(iterator).data[0][1:2], next(iterator).data[0]._data.numpy()[:1]]
+        values = [kept[0].asnumpy(), kept[1].copy()]
+        for _ in range(3):
+            iterator.reset()
+            for _ in iterator:
+                pass
+        np.testing.assert_array_equal(kept[0].asnumpy(), values[0])
+        np.testing.assert_array_equal(kept[1], values[1])
+        addresses = {batch.data[0]._data.data_ptr() for batch in batches}
+        assert len(addresses) == len(batches)
+
+    def test_what_is_let_go_is_used_again(self) -> None:
+        memory = pipeline._Memory()
+        array = memory.array((4, 6), "float32")
+        address, holders = array.ctypes.data, [array[1:], torch.from_numpy(array), torch.from_numpy(array)[2:]]
+        del array
+        while holders:
+            assert memory.array((4, 6), "float32").ctypes.data != address
+            holders.pop()
+        assert address in {memory.array((6, 4), "int32").ctypes.data, memory.array((24,), "float32").ctypes.data}
+        assert memory.array((5, 5), "uint8").shape == (5, 5)
 
 
 class TestEpochs:
