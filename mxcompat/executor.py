@@ -249,7 +249,7 @@ class Executor:
             mirrors = self._mirrors() if is_train and self._wanted else {}
             if mirrors:
                 eager, traceable = mirror.Mirrored(cast(GraphModule, eager), mirrors), False
-            runner = policy.Runner(lowered.module, eager, lowered.operators, traceable, self._policy)
+            runner = policy.Runner(lowered.module, eager, lowered.operators, traceable, self._policy, lowered.is_best_eager)
             mode = self._modes[is_train] = _Mode(lowered, runner)
         return mode
 

@@ -10,6 +10,9 @@ Just then it has taken (k + 1) / (1 + k r) times as long as ``always``, where a 
 for r = 0.75, and less from there on. Eager graphs are fused and recorded: on the CPU r was 0.9 for training ResNet-20,
 about 1 for the MLP and ResNet-50, and above 1 for LeNet and LSTMs. ``python -m tests.benchmarks.policy`` measures both.
 
+Recurrent layers are one kernel each on the CPU. The compiler takes them apart, step by step, which took it 53 s for two
+layers of 20 steps and made them slower, so ``auto`` leaves graphs with the operator RNN eager there.
+
 Each executor decides for itself: an executor for a rare last batch, or for a bucket, counts its own calls only, and is
 not compiled before it has cost that much. Executors of equal graphs share compiled kernels by the compiler's cache on disk.
 
@@ -90,8 +93,13 @@ def expected_compile_seconds(operators: int) -> float:
 class Runner:
     """Runs one lowered graph: ``eager``, or what the compiler makes of ``module`` (both compute the same)."""
 
-    def __init__(self, module: fx.GraphModule, eager: Callable, operators: int, traceable: bool, policy_name: str):
-        self.module, self.eager, self.policy = module, eager, policy_name if traceable else "never"
+    def __init__(
+        self, module: fx.GraphModule, eager: Callable, operators: int, traceable: bool, policy_name: str,
+        is_best_eager: bool = False,
+    ):  # fmt: skip
+        self.module, self.eager, self.policy = module, eager, policy_name
+        if not traceable or (is_best_eager and policy_name == "auto"):
+            self.policy = "never"
         self.is_traceable = traceable
         self._budget = PATIENCE * expected_compile_seconds(operators)
         self._compiled: Callable | None = None
@@ -109,8 +117,10 @@ class Runner:
             return "compiled at its first call (MXCOMPAT_COMPILE=always)"
         if self.policy == "auto":
             return f"eager; compiled once its calls have taken {self._budget:.0f} s"
-        if traceable or policy_name == "never":
+        if policy_name == "never":
             return "eager (MXCOMPAT_COMPILE=never)"
+        if traceable:
+            return "eager: the compiler would take apart recurrent layers that are one kernel each"
         return "eager: it mirrors, is sparse, or has an operator that cannot be compiled"
 
     @property

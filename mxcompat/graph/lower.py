@@ -36,6 +36,7 @@ class Lowered:
 
     ``aliases`` maps an output that is a bare variable to that input's position; ``may_alias`` are outputs that could
     share memory with an input; ``forward_writes`` are (input position, number) pairs a forward with gradients writes.
+    ``is_best_eager`` says that compiling would only take apart what is one kernel now.
     """
 
     module: fx.GraphModule
@@ -45,6 +46,7 @@ class Lowered:
     forward_writes: list[tuple[int, float]]
     random: bool
     traceable: bool
+    is_best_eager: bool
     operators: int
 
 
@@ -103,6 +105,7 @@ def lower(
         writes,
         any(op.random for op in operators),
         all(op.traceable for op in operators),
+        device.type == "cpu" and any(op.whole_on_cpu for op in operators),
         len(operators),
     )
 

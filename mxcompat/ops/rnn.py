@@ -226,6 +226,7 @@ def _run_fused(layers: _Layers, cells: list[_Cell], data, state, state_cell, is_
     outputs=lambda params: len(_rnn_output_names(params)),
     output_names=_rnn_output_names,
     random=True,
+    whole_on_cpu=True,
 )
 def rnn(
     data,

@@ -340,6 +340,8 @@ class Operator:
     loss             ``f(params)`` or bool: backward needs no head gradient
     random           draws from the generator
     traceable        False keeps graphs with this operator eager
+    whole_on_cpu     True: one kernel on the CPU, which the compiler would take apart into many, so that the policy ``auto``
+                     leaves graphs with this operator eager there
     symbolic         False: exists imperatively only
     stops_gradient   its gradients are all zero, and nothing behind it is differentiated through it
     no_gradient      True: it has none, and where one would pass through it, MXNetError is raised; names: inputs for
@@ -374,6 +376,7 @@ class Operator:
         loss: bool | Callable[[Params], bool] = False,
         random: bool = False,
         traceable: bool = True,
+        whole_on_cpu: bool = False,
         symbolic: bool = True,
         stops_gradient: bool = False,
         no_gradient: bool | Sequence[str] = (),
@@ -392,7 +395,7 @@ class Operator:
         self.mutates = mutates if callable(mutates) else tuple(mutates)
         self.commit, self.forward_writes, self.check = commit, forward_writes, check
         self.may_view, self._loss, self.random, self.traceable = may_view, loss, random, traceable
-        self.symbolic, self.hint = symbolic, hint or name.lower()
+        self.whole_on_cpu, self.symbolic, self.hint = whole_on_cpu, symbolic, hint or name.lower()
         self.differentiable, self.no_gradient = no_gradient is not True, _names(no_gradient)
         self.stops_gradient = stops_gradient
         self.variable_attributes = variable_attributes or {}

@@ -134,6 +134,15 @@ def test_graphs_that_cannot_be_traced_stay_eager(monkeypatch: pytest.MonkeyPatch
     assert untraceable.policy == "never"
 
 
+def test_auto_leaves_recurrent_layers_whole() -> None:
+    net = mx.sym.RNN(*map(mx.sym.Variable, ("data", "weight", "state", "cell")), state_size=2, num_layers=1, mode="lstm")
+    for name, expected in (("auto", "never"), ("always", "always")):
+        with policy.using(name):
+            executor = net.simple_bind(mx.cpu(), data=(3, 1, 2))
+        assert executor._mode(True).runner.policy == expected
+        assert executor._mode(True).runner.is_traceable
+
+
 def test_a_failing_compiler_is_met_once(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     always, _ = runner("always", monkeypatch)
 
