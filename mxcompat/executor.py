@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch.fx import GraphModule
 
+from mxcompat import allocator
 from mxcompat.base import MXNetError, is_callback_error
 from mxcompat.context import Context, torch_device
 from mxcompat.graph import compile as policy
@@ -248,6 +249,8 @@ class Executor:
                 eager = rewrite.for_training(lowered.module) if is_train else Inference(lowered.module, traceable)
             mirrors = self._mirrors() if is_train and self._wanted else {}
             if mirrors:
+                if self._mirrors_cheap and self._device.type == "cpu":
+                    allocator.return_large_blocks()
                 eager, traceable = mirror.Mirrored(cast(GraphModule, eager), mirrors), False
             runner = policy.Runner(lowered.module, eager, lowered.operators, traceable, self._policy, lowered.is_best_eager)
             mode = self._modes[is_train] = _Mode(lowered, runner)

@@ -30,3 +30,39 @@ def test_an_unknown_value_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "linux")
     with pytest.raises(ValueError, match="MXCOMPAT_ALLOCATOR='fast'"):
         allocator.keep_memory()
+
+
+KEEPS = """
+import mxcompat as mx
+from mxcompat import allocator
+
+def resident():
+    with open("/proc/self/status") as file:
+        return next(int(line.split()[1]) / 1024 for line in file if line.startswith("VmRSS"))
+
+net = mx.sym.relu(mx.sym.exp(mx.sym.Variable("data")))
+net.simple_bind(mx.cpu(), data=(2, 2)).forward(is_train=True)
+arrays = [mx.nd.zeros((4, 1 << 20)) + 1 for _ in range(4)]  # 64 MiB
+before = resident()
+del arrays
+print(allocator.keep_memory(), before - resident() < 32)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="a setting of glibc")
+@pytest.mark.parametrize(
+    "switches, kept",
+    [
+        ({}, True),
+        ({"MXNET_BACKWARD_DO_MIRROR": "1"}, False),
+        ({"MXNET_BACKWARD_DO_MIRROR": "1", "MXCOMPAT_ALLOCATOR": "keep"}, True),
+    ],
+)
+def test_the_switch_for_mirroring_gives_large_blocks_back(switches: dict[str, str], kept: bool) -> None:
+    names = ("MXCOMPAT_ALLOCATOR", "MXNET_BACKWARD_DO_MIRROR")
+    environment = {key: value for key, value in os.environ.items() if key not in names} | switches
+    found = subprocess.run([sys.executable, "-c", KEEPS], env=environment, check=True, capture_output=True, text=True)
+    has_setting, keeps = found.stdout.split()
+    if has_setting == "False":
+        pytest.skip("another C library has no such setting")
+    assert keeps == str(kept)
