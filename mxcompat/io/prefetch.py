@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import atexit
 import queue
 import threading
+import time
 from typing import Any
 
 from mxcompat.base import MXNetError
+
+#: seconds that the end of the program waits for batches that are being fetched
+_PATIENCE = 5.0
+_running: dict[threading.Thread, queue.SimpleQueue] = {}
 
 
 class Fetcher:
@@ -23,6 +29,7 @@ class Fetcher:
         self._outcome: tuple[Any, BaseException | None] | None = None
         arguments = (iterator, self._requests, self._results)
         self.thread = threading.Thread(target=_fetch, args=arguments, name="mxcompat-prefetch", daemon=True)
+        _running[self.thread] = self._requests
         self.thread.start()
         self.ask()
 
@@ -47,10 +54,23 @@ class Fetcher:
 
 
 def _fetch(iterator: Any, requests: queue.SimpleQueue, results: queue.SimpleQueue) -> None:
-    while requests.get():
-        try:
-            results.put((iterator.next(), None))
-        except StopIteration:
-            results.put((None, None))
-        except BaseException as error:  # noqa: BLE001 - raised where the batch is taken
-            results.put((None, error))
+    try:
+        while requests.get():
+            try:
+                results.put((iterator.next(), None))
+            except StopIteration:
+                results.put((None, None))
+            except BaseException as error:  # noqa: BLE001 - raised where the batch is taken
+                results.put((None, error))
+    finally:
+        _running.pop(threading.current_thread(), None)
+
+
+@atexit.register
+def _finish() -> None:
+    """End the threads before the interpreter does: one that it ends inside one of PyTorch's kernels aborts the process."""
+    end = time.monotonic() + _PATIENCE
+    for requests in list(_running.values()):
+        requests.put(False)
+    for thread in list(_running):
+        thread.join(max(0.0, end - time.monotonic()))

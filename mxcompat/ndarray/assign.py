@@ -8,9 +8,11 @@ import numpy as np
 import torch
 
 from mxcompat.base import MXNetError, numeric_types
+from mxcompat.dtype import as_numbers
 from mxcompat.ndarray import indexing, integers
 from mxcompat.ndarray.history import note
 from mxcompat.ops import registry
+from mxcompat.ops.dtypes import NAME_BY_TORCH
 from mxcompat.scope import STATE
 
 
@@ -90,9 +92,7 @@ def value_tensor(array: Any, value: Any) -> torch.Tensor:
     if isinstance(value, numeric_types):
         return torch.tensor(element(value, data.dtype), dtype=data.dtype, device=data.device)
     try:
-        values = np.asarray(value)
-        if values.dtype == object:
-            raise TypeError
+        values = as_numbers(np.asarray(value), NAME_BY_TORCH[data.dtype])
         return torch.from_numpy(np.ascontiguousarray(values)).reshape(values.shape).to(data.device, data.dtype)
     except (TypeError, ValueError):
         raise TypeError(

@@ -11,6 +11,7 @@ import torch
 
 from mxcompat.base import MXNetError, numeric_types
 from mxcompat.context import Context, current_context, torch_device
+from mxcompat.dtype import as_numbers
 from mxcompat.formats import arrays as array_format
 from mxcompat.ndarray.dispatch import invoke
 from mxcompat.ndarray.ndarray import NDArray, _from_record, _share_outside, _wrap
@@ -95,9 +96,7 @@ def array(source_array: Any, ctx: Context | None = None, dtype: Any = None) -> N
     try:
         if isinstance(source_array, (list, tuple)) and any(isinstance(x, NDArray) for x in source_array):
             source_array = [x.asnumpy() if isinstance(x, NDArray) else x for x in source_array]
-        values = np.asarray(source_array)
-        if values.dtype == object:
-            values = values.astype(np.float64)
+        values = as_numbers(np.asarray(source_array), "float32" if dtype is None else dtype)
         if not values.flags.writeable or not values.flags.c_contiguous or values.dtype.byteorder == ">":
             values = np.array(values, dtype=values.dtype.newbyteorder("="))  # keeps 0-d, unlike ascontiguousarray
         if values.dtype.kind == "u" and values.dtype.itemsize > 1:

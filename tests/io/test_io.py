@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import gc
+import os
 import pickle
+import subprocess
+import sys
 import threading
 import time
 from typing import Any
@@ -320,6 +323,23 @@ class Failing(mx.io.DataIter):
 
 
 class TestPrefetching:
+    @pytest.mark.parametrize("drop", ["", "del iterator"])
+    def test_a_program_may_end_while_a_batch_is_fetched(self, drop: str) -> None:
+        """A thread that the interpreter ends inside a kernel would abort the process."""
+        script = f"""
+import numpy as np
+import mxcompat as mx
+source = mx.io.NDArrayIter(np.zeros((3000, 2000), "float32"), np.zeros(3000), 1500, shuffle=True)
+iterator = mx.io.PrefetchingIter(source)
+for batch in iterator:
+    pass
+iterator.reset()
+{drop}
+"""
+        environment = {**os.environ, "PYTHONPATH": os.getcwd()}
+        found = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)
+        assert (found.returncode, found.stderr) == (0, "")
+
     @pytest.fixture(autouse=True)
     def no_thread_is_left(self) -> Any:
         yield

@@ -116,6 +116,26 @@ def test_types_of_new_arrays() -> None:
         nd.array(object())
 
 
+def test_text_and_objects_are_read_as_numbers() -> None:
+    """As columns of text files come; every value was read off the original."""
+    texts: list[Any] = [["1", "2"], np.array(["1", "2"]), [b"1", b"2"], [1, "2"], np.array([1, "2"], object)]
+    assert all(nd.array(x).asnumpy().tolist() == [1, 2] and nd.array(x).dtype is np.float32 for x in texts)
+    assert nd.array(["9007199254740993"], dtype="int64").asnumpy().tolist() == [2**53 + 1]
+    assert nd.array(np.array([2**60 + 1], object), dtype="int64").asnumpy().tolist() == [2**60 + 1]
+    assert np.isnan(nd.array([None, 1]).asnumpy()).tolist() == [True, False]
+    target = nd.zeros((2,))
+    for value in texts:
+        target[:] = 0
+        target[:] = value
+        assert target.asnumpy().tolist() == [1, 2]
+    target[:] = [None, 1]
+    assert np.isnan(target.asnumpy()).tolist() == [True, False]
+    with pytest.raises(TypeError, match="array like"):
+        nd.array(["1", "one"])
+    with pytest.raises(TypeError, match="non-array-like object"):
+        target[:] = ["1", "one"]
+
+
 def test_no_promotion_and_integer_rules() -> None:
     with pytest.raises(MXNetError, match="float64"):
         nd.ones((2,)) + nd.ones((2,), dtype="float64")
