@@ -18,7 +18,7 @@ from mxcompat.graph import compile as policy
 from mxcompat.graph import fuse, memory, mirror, rewrite
 from mxcompat.graph.inference import Inference
 from mxcompat.graph.joint import Joint, Recorder
-from mxcompat.graph.lower import Lowered, lower, moved_states, refused_gradient
+from mxcompat.graph.lower import Lowered, asked_heads, lower, moved_states, refused_gradient
 from mxcompat.graph.tap import Tap, Watched
 from mxcompat.ndarray.ndarray import NDArray, _wrap, array_like, is_shared
 from mxcompat.scope import WATCH
@@ -126,9 +126,9 @@ class Executor:
             if grad is not None and grad._storage is None and _differentiable(args[i])
             and grad_req[i] == "write" and grad.size > LARGE
         ]  # fmt: skip
-        self._refused = refused_gradient(self._heads, {id(self._variables[i]) for i in self._wanted})
+        leaves = {id(self._variables[i]) for i in self._wanted}
+        self._refused, self._asked_heads = refused_gradient(self._heads, leaves), asked_heads(self._heads, leaves)
         self.arg_arrays, self.aux_arrays, self.grad_arrays = list(args), list(aux), list(grads)
-        self._losses = [node.op is not None and node.op.is_loss(node.params) for node, _ in self._heads]
         self._policy, self._mirrors_cheap = policy.policy(), mirror.is_asked()
         self._modes: dict[bool, _Mode] = {}
         self._call: _Call | None = None
@@ -335,9 +335,10 @@ class Executor:
     def backward(self, out_grads: Any = None, is_train: bool = True) -> None:
         """Write the gradients of the last forward by ``grad_req``, and move the auxiliary states.
 
-        ``out_grads`` are the head gradients: an NDArray, a list, or a dict by output name; outputs that are losses need
-        none, any other raises ``MXNetError`` without. Compat: more heads than outputs are ignored, and so is the head of
-        an output through which no gradient goes, whatever its shape. The gradient of an argument of integers is 0.
+        ``out_grads`` are the head gradients: an NDArray, a list, or a dict by output name; outputs that are losses, or
+        made of nothing but losses, need none, any other raises ``MXNetError`` without. Compat: more heads than outputs
+        are ignored, and so is the head of an output through which no gradient goes, whatever its shape. The gradient of
+        an argument of integers is 0.
 
         Backward frees what the forward saved. A second one after the same forward runs the forward again, with the same
         random numbers; from then on this executor keeps what it saves until the next forward.
@@ -423,12 +424,14 @@ class Executor:
             given = list(out_grads) if out_grads is not None else []
         given += [None] * (len(self._heads) - len(given))
         heads: list[torch.Tensor] = []
-        for index, (name, output, loss, head) in enumerate(zip(self._output_names, self.outputs, self._losses, given)):
+        for index, (name, output, asked, head) in enumerate(
+            zip(self._output_names, self.outputs, self._asked_heads, given)
+        ):
             has_gradient = call.has_gradient(index)
             if head is not None and not has_gradient:
                 continue
             if head is None:
-                if not loss:
+                if asked:
                     raise MXNetError(
                         f"backward: output {name} is not a loss: Because the last operator is not Loss function, "
                         "head_gradient is required when calling backward. If you are attempting to minimize the output "

@@ -286,3 +286,44 @@ def test_a_failed_backward_leaves_gradients_of_zeros() -> None:
     weight = executor.grad_dict["fc_weight"]
     weight[0] = 2
     assert weight.asnumpy().sum() == 600
+
+
+DATA = mx.sym.Variable("data")
+FC = mx.sym.FullyConnected(DATA, num_hidden=4, name="fc")
+SOFTMAX = mx.sym.SoftmaxOutput(FC, name="softmax")
+#: heads behind a loss, and the gradient of fc_bias that the original computes without head gradients; None: it asks for one
+BEHIND_LOSSES: dict[str, tuple[mx.sym.Symbol, list[float] | None]] = {
+    "reshape": (mx.sym.Reshape(SOFTMAX, shape=(2, 2, -1)), [-1.5, 0.5, 0.5, 0.5]),
+    "product": (SOFTMAX * 2, [-1.5, 0.5, 0.5, 0.5]),
+    "sum": (mx.sym.sum(SOFTMAX), [-1.5, 0.5, 0.5, 0.5]),
+    "type": (mx.sym.Cast(SOFTMAX, dtype="float64"), [-1.5, 0.5, 0.5, 0.5]),
+    "parts": (mx.sym.SliceChannel(SOFTMAX, num_outputs=2), [-1.5, 0.5, 0.5, 0.5]),
+    "MakeLoss": (mx.sym.MakeLoss(FC) * 2, [2, 2, 2, 2]),
+    "make_loss": (mx.sym.make_loss(FC) * 3, [2, 2, 2, 2]),
+    "regression": (mx.sym.Reshape(mx.sym.LinearRegressionOutput(FC, name="l"), shape=(-1,)), [0.375] * 4),
+    "SVM": (mx.sym.Reshape(mx.sym.SVMOutput(FC, name="s"), shape=(-1,)), [0, 9, 9, 9]),
+    "two losses": (mx.sym.Concat(SOFTMAX, mx.sym.MakeLoss(FC)), [0.5, 2.5, 2.5, 2.5]),
+    "a group": (mx.sym.Group([mx.sym.Flatten(SOFTMAX), mx.sym.MakeLoss(mx.sym.sum(FC))]), [0.5, 2.5, 2.5, 2.5]),
+    "no gradient": (mx.sym.BlockGrad(FC) * 2, [0, 0, 0, 0]),
+    "a choice": (mx.sym.one_hot(mx.sym.argmax(FC, axis=1), 4), [0, 0, 0, 0]),
+    "beside a loss": (SOFTMAX + FC, None),
+    "joined": (mx.sym.Concat(SOFTMAX, FC), None),
+    "softmax": (mx.sym.Reshape(mx.sym.softmax(FC), shape=(-1,)), None),
+    "an argument": (mx.sym.Group([SOFTMAX, DATA]), None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BEHIND_LOSSES)
+def test_heads_behind_losses_need_no_gradient(name: str) -> None:
+    net, expected = BEHIND_LOSSES[name]
+    executor = net.simple_bind(mx.cpu(), data=(2, 3))
+    for array in executor.arg_arrays:
+        array[:] = 0.5
+    for _ in range(3):  # by autograd, recorded, and from the record
+        executor.forward(is_train=True)
+        if expected is None:
+            with pytest.raises(MXNetError, match="head_gradient is required"):
+                executor.backward()
+        else:
+            executor.backward()
+            assert executor.grad_dict["fc_bias"].asnumpy().tolist() == pytest.approx(expected)

@@ -199,6 +199,17 @@ def _above(order: Sequence[Node], heads: Sequence[Entry]) -> set[int]:
     return above
 
 
+def asked_heads(heads: Sequence[Entry], leaves: set[int]) -> list[bool]:
+    """Whether a backward asks for the gradient of each head: it reaches a leaf that gets a gradient, past every loss, since
+    a loss ignores what comes from behind it (a reshaped SoftmaxOutput needs no head gradient)."""
+    reached = set(leaves)
+    for node in topological(heads):
+        if node.op is not None and not node.op.is_loss(node.params):
+            if any(id(child) in reached for child, _ in node.inputs):
+                reached.add(id(node))
+    return [id(node) in reached for node, _ in heads]
+
+
 def refused_gradient(heads: Sequence[Entry], leaves: set[int]) -> str:
     """Why a backward with these leaves (by id) must fail: an input of which no gradient can be asked; empty if it need not.
 
