@@ -54,10 +54,14 @@ class AbsentModule(ModuleType):
         setattr(self, name, value)
         return value
 
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """``mx.rtc(…)`` of the first versions was a class."""
+        raise absent_error(self.__name__.split(".", 1)[1])
+
 
 def absent_error(full: str) -> AbsentError:
     """What is raised for a use of ``mx.<full>``, which is not here."""
-    module = full.rpartition(".")[0]
+    module = full.rpartition(".")[0] or full
     advice = ADVICE.get(full.split(".")[0])
     return AbsentError(f"mxcompat has no {full}: mx.{module} is not supported" + (f" ({advice})" if advice else ""))
 

@@ -54,16 +54,26 @@ def _ratio(total: Any, count: Any) -> Any:
 
 
 class EvalMetric:
-    """Base class: a sum and a number of instances, since the last ``reset`` and since ``reset_local``."""
+    """Base class: a sum and a number of instances, since the last ``reset`` and since ``reset_local``.
+
+    Compat: up to 0.9 the second parameter was ``num``, the number of values that a metric keeps: ``sum_metric`` and
+    ``num_inst`` are then lists, and names get numbers. An integer there is still taken for it.
+    """
+
+    num: int | None = None
+    _values: int | None = None  # as num, which subclasses set for purposes of their own too
 
     def __init__(
         self,
         name: Any,
-        output_names: Sequence[str] | None = None,
+        output_names: Any = None,
         label_names: Sequence[str] | None = None,
         **kwargs: Any,
     ):
         self.name = str(name)
+        if isinstance(output_names, int):
+            self.num = self._values = output_names
+            output_names = None
         self.output_names, self.label_names = output_names, label_names
         self._has_global_stats = kwargs.pop("has_global_stats", False)
         self._kwargs = kwargs
@@ -99,17 +109,20 @@ class EvalMetric:
 
     def reset(self) -> None:
         """Start anew."""
-        self.num_inst: Any = 0
-        self.sum_metric: Any = 0.0
+        EvalMetric.reset_local(self)
         self.global_num_inst: Any = 0
         self.global_sum_metric: Any = 0.0
 
     def reset_local(self) -> None:
         """Start the local statistics anew; the global ones go on."""
-        self.num_inst, self.sum_metric = 0, 0.0
+        self.num_inst: Any = 0 if self._values is None else [0] * self._values
+        self.sum_metric: Any = 0.0 if self._values is None else [0.0] * self._values
 
     def get(self) -> tuple[Any, Any]:
         """Name and value; nan before the first update."""
+        if self._values is not None:
+            names = [f"{self.name}_{i}" for i in range(self._values)]
+            return names, [_ratio(total, count) for total, count in zip(self.sum_metric, self.num_inst)]
         return self.name, _ratio(self.sum_metric, self.num_inst)
 
     def get_global(self) -> tuple[Any, Any]:

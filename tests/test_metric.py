@@ -120,3 +120,24 @@ RECORDED = recorded("metric")
 @pytest.mark.parametrize("name", RECORDED_CASES)
 def test_as_recorded(name: str) -> None:
     assert differences(RECORDED_CASES[name](mx), RECORDED[name]) == []
+
+
+def test_metrics_of_several_values_as_before_0_10() -> None:
+    """As scripts of that time wrote them; the numbers in names, lists and nan are those of 0.9."""
+
+    class Several(mx.metric.EvalMetric):
+        def update(self, labels: Any, preds: Any) -> None:
+            assert len(labels) == self.num
+            for i, label in enumerate(labels):
+                self.sum_metric[i] += float(label.sum().asscalar())
+                self.num_inst[i] += label.size
+
+    metric = Several("several", 2)
+    names, values = metric.get()
+    assert names == ["several_0", "several_1"] and np.isnan(values).all()
+    metric.update([mx.nd.array([1, 2]), mx.nd.array([4])], [])
+    assert metric.get_name_value() == [("several_0", 1.5), ("several_1", 4.0)]
+    metric.reset()
+    assert metric.num_inst == [0, 0] and metric.sum_metric == [0.0, 0.0]
+    assert Several("several", num=2).get_config()["num"] == 2  # as a keyword it is the subclass' own
+    assert Several("several", num=2).num_inst == 0

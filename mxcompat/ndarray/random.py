@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from mxcompat.base import _Null, numeric_types
+from mxcompat.context import Context
 from mxcompat.dtype import dtype_name
 from mxcompat.ndarray.dispatch import invoke
 from mxcompat.ndarray.ndarray import NDArray
@@ -26,6 +27,8 @@ __all__ = [name for name in __all__ if not name.endswith("_like")]  # those are 
 def _draw(
     name: str, params: dict[str, Any], shape: Any, dtype: Any, ctx: Any, out: Any, kwargs: dict[str, Any]
 ) -> NDArray:
+    if isinstance(dtype, Context):  # Compat: up to 0.12 the context came before the type
+        dtype, ctx = ctx or _Null, dtype
     given = {"shape": shape, "dtype": dtype, **kwargs}
     given = {key: value for key, value in given.items() if value is not _Null and value is not None}
     if out is not None and "dtype" not in given:

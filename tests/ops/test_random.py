@@ -2,6 +2,7 @@
 
 import numpy as np
 
+import mxcompat as mx
 from tests.harness import Bad, Row, Sampled, ints, rows_test, values
 
 SIZE = (40, 500)
@@ -147,3 +148,11 @@ ROWS = [
 ]
 
 test_rows = rows_test(ROWS, __file__)
+
+
+def test_a_context_in_the_place_of_the_type() -> None:
+    """Where it was up to 0.12."""
+    for draw in (mx.nd.random.normal, mx.random.uniform):
+        for drawn in (draw(0, 1, (2, 3), mx.cpu()), draw(0, 1, (2, 3), mx.cpu(), "float64")):
+            assert drawn.shape == (2, 3) and drawn.context == mx.cpu()
+    assert mx.nd.random.normal(0, 1, (2,), mx.cpu(), "float64").dtype is np.float64
