@@ -20,6 +20,12 @@ def test_internal_error_has_a_hint() -> None:
         raise error.InternalError("lost")
 
 
+@pytest.mark.parametrize("use", ["rtc('name', [], [], '')", "rtc.CudaModule('')", "gluon.nn.Dense(3)"])
+def test_what_is_absent_says_so_however_it_is_used(use: str) -> None:
+    with pytest.raises(mx.MXNetError, match=rf"mx\.{use.split('.')[0].split('(')[0]}.* is not supported"):
+        eval(f"mx.{use}")
+
+
 def test_registry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(base, "error_types", dict(base.error_types))
     assert base.error_types["ValueError"] is ValueError
