@@ -14,7 +14,8 @@ from mxcompat.migrate.run import python2_construct
 __all__ = ["Notebook", "without_commands"]
 
 _HEAD = "#%%mxcompat cell {}\n"
-_COMMAND = re.compile(r"^\s*(?:[\w, ]+=\s*)?[%!]|^\s*\?|\?\s*$")
+#: a command of IPython; a line that begins with "% (" goes on with the text format of the line before
+_COMMAND = re.compile(r"^\s*(?:[\w, ]+=\s*)?(?:%(?![\s(])|!)|^\s*\?|\?\s*$")
 _FORMS = [
     {"indent": indent, "ensure_ascii": ascii_only, "separators": separators}
     for indent in (1, 2, 4, None)

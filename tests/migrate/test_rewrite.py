@@ -269,6 +269,16 @@ def test_notebooks_in_python2() -> None:
     assert rewrite_notebook(after, "a.ipynb", py2=True).text == after
 
 
+def test_a_format_over_two_lines_is_no_command() -> None:
+    """Neither in Python 2 nor beside commands."""
+    cell = "print '%d of %d' \\\n   % (1,\n      n)"
+    after = rewrite_notebook(notebook(cell, "%time f()\nx = ('%d'\n  % 3)"), "a.ipynb", py2=True).text
+    assert cells_of(after) == ["print('%d of %d' \\\n   % (1,\n      n))", "%time f()\nx = ('%d'\n  % 3)"]
+    beside = "%time f()\nx = np.int('%d'\n  %(3,))"
+    after = rewrite_notebook(notebook("import mxnet as mx, numpy as np", beside), "a.ipynb").text
+    assert cells_of(after)[1] == beside.replace("np.int", "int")
+
+
 def test_notebooks_with_nothing_to_do() -> None:
     assert "no code cells" in rewrite_notebook(notebook(), "a.ipynb").note
     julia = notebook("println(1)", kernelspec={"language": "julia"})
