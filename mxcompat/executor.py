@@ -337,8 +337,8 @@ class Executor:
 
         ``out_grads`` are the head gradients: an NDArray, a list, or a dict by output name; outputs that are losses, or
         made of nothing but losses, need none, any other raises ``MXNetError`` without. Compat: more heads than outputs
-        are ignored, and so is the head of an output through which no gradient goes, whatever its shape. The gradient of
-        an argument of integers is 0.
+        are ignored, and so is the head of an output through which no gradient goes, or for which none is needed if its
+        shape is another. The gradient of an argument of integers is 0.
 
         Backward frees what the forward saved. A second one after the same forward runs the forward again, with the same
         random numbers; from then on this executor keeps what it saves until the next forward.
@@ -430,6 +430,8 @@ class Executor:
             has_gradient = call.has_gradient(index)
             if head is not None and not has_gradient:
                 continue
+            if isinstance(head, NDArray) and not asked and head.shape != output.shape:
+                head = None
             if head is None:
                 if asked:
                     raise MXNetError(

@@ -327,3 +327,13 @@ def test_heads_behind_losses_need_no_gradient(name: str) -> None:
         else:
             executor.backward()
             assert executor.grad_dict["fc_bias"].asnumpy().tolist() == pytest.approx(expected)
+
+
+def test_a_head_that_nobody_needs_may_have_any_shape() -> None:
+    executor = mx.sym.Reshape(SOFTMAX, shape=(-1,)).simple_bind(mx.cpu(), data=(2, 3))
+    for array in executor.arg_arrays:
+        array[:] = 0.5
+    for head in (mx.nd.ones((2, 4)), mx.nd.ones((8,))):
+        executor.forward(is_train=True)
+        executor.backward(head)
+        assert executor.grad_dict["fc_bias"].asnumpy().tolist() == [-1.5, 0.5, 0.5, 0.5]
