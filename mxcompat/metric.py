@@ -111,12 +111,14 @@ class EvalMetric:
         """Start anew."""
         EvalMetric.reset_local(self)
         self.global_num_inst: Any = 0
-        self.global_sum_metric: Any = 0.0
+        self.global_sum_metric: Any = numpy.float64(0.0)
 
     def reset_local(self) -> None:
         """Start the local statistics anew; the global ones go on."""
+        # in NumPy 2 a Python number takes the precision of the float32 that a subclass adds to it: 2**24 + 1 is 2**24
+        zero = numpy.float64(0.0)
         self.num_inst: Any = 0 if self._values is None else [0] * self._values
-        self.sum_metric: Any = 0.0 if self._values is None else [0.0] * self._values
+        self.sum_metric: Any = zero if self._values is None else [zero] * self._values
 
     def get(self) -> tuple[Any, Any]:
         """Name and value; nan before the first update."""

@@ -141,3 +141,19 @@ def test_metrics_of_several_values_as_before_0_10() -> None:
     assert metric.num_inst == [0, 0] and metric.sum_metric == [0.0, 0.0]
     assert Several("several", num=2).get_config()["num"] == 2  # as a keyword it is the subclass' own
     assert Several("several", num=2).num_inst == 0
+
+
+def test_sums_are_double_whatever_is_added() -> None:
+    """As in NumPy 1, where a Python number and a float32 gave a float64."""
+
+    class Total(mx.metric.EvalMetric):
+        def update(self, labels: Any, preds: Any) -> None:
+            self.sum_metric += np.sum(preds[0].asnumpy())
+            self.num_inst += 1
+
+    metric = Total("total")
+    for value in (2.0**24, 1.0, 1.0, 1.0):
+        metric.update([], [mx.nd.array([value])])
+    assert metric.get() == ("total", (2**24 + 3) / 4)
+    metric.reset()
+    assert isinstance(metric.sum_metric, float) and metric.sum_metric == 0.0
