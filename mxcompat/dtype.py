@@ -55,12 +55,11 @@ def np_dtype(dtype: Any) -> Any:
     return np.bool_ if name == "bool" else getattr(np, name)
 
 
-def as_numbers(values: np.ndarray, dtype: Any) -> np.ndarray:
-    """An array of Python objects or of text as numbers of the type ``dtype`` (of float32 for bfloat16), any other as it is.
+def as_numbers(values: np.ndarray, name: str) -> np.ndarray:
+    """An array of Python objects or of text as numbers of the named type (of float32 for bfloat16), any other as it is.
 
     ``TypeError`` or ``ValueError`` for what numpy cannot read as a number.
     """
     if values.dtype.kind not in "OSU":
         return values
-    name = dtype_name(dtype)
     return values.astype(np_dtype("float32" if name == "bfloat16" else name))

@@ -35,17 +35,14 @@ def test_an_unknown_value_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 KEEPS = """
 import mxcompat as mx
 from mxcompat import allocator
-
-def resident():
-    with open("/proc/self/status") as file:
-        return next(int(line.split()[1]) / 1024 for line in file if line.startswith("VmRSS"))
+from tests.benchmarks.memory import resident
 
 net = mx.sym.relu(mx.sym.exp(mx.sym.Variable("data")))
 net.simple_bind(mx.cpu(), data=(2, 2)).forward(is_train=True)
 arrays = [mx.nd.zeros((4, 1 << 20)) + 1 for _ in range(4)]  # 64 MiB
-before = resident()
+before = resident("VmRSS")
 del arrays
-print(allocator.keep_memory(), before - resident() < 32)
+print(allocator.keep_memory(), before - resident("VmRSS") < 32)
 """
 
 
@@ -61,6 +58,7 @@ print(allocator.keep_memory(), before - resident() < 32)
 def test_the_switch_for_mirroring_gives_large_blocks_back(switches: dict[str, str], kept: bool) -> None:
     names = ("MXCOMPAT_ALLOCATOR", "MXNET_BACKWARD_DO_MIRROR")
     environment = {key: value for key, value in os.environ.items() if key not in names} | switches
+    environment["PYTHONPATH"] = os.getcwd()
     found = subprocess.run([sys.executable, "-c", KEEPS], env=environment, check=True, capture_output=True, text=True)
     has_setting, keeps = found.stdout.split()
     if has_setting == "False":

@@ -181,11 +181,13 @@ def differentiated(order: Sequence[Node], heads: Sequence[Entry], leaves: set[in
     return _below(order, leaves) & _above(order, heads)
 
 
-def _below(order: Sequence[Node], leaves: set[int]) -> set[int]:
+def _below(order: Sequence[Node], leaves: set[int], through_losses: bool = True) -> set[int]:
     """The nodes (by id) that a leaf reaches through the inputs."""
     below = set(leaves)
     for node in order:
-        if node.op is not None and not node.op.stops_gradient and any(id(child) in below for child, _ in node.inputs):
+        if node.op is None or (node.op.stops_gradient if through_losses else node.op.is_loss(node.params)):
+            continue
+        if any(id(child) in below for child, _ in node.inputs):
             below.add(id(node))
     return below
 
@@ -202,11 +204,7 @@ def _above(order: Sequence[Node], heads: Sequence[Entry]) -> set[int]:
 def asked_heads(heads: Sequence[Entry], leaves: set[int]) -> list[bool]:
     """Whether a backward asks for the gradient of each head: it reaches a leaf that gets a gradient, past every loss, since
     a loss ignores what comes from behind it (a reshaped SoftmaxOutput needs no head gradient)."""
-    reached = set(leaves)
-    for node in topological(heads):
-        if node.op is not None and not node.op.is_loss(node.params):
-            if any(id(child) in reached for child, _ in node.inputs):
-                reached.add(id(node))
+    reached = _below(topological(heads), leaves, through_losses=False)
     return [id(node) in reached for node, _ in heads]
 
 

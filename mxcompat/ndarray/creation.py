@@ -96,7 +96,7 @@ def array(source_array: Any, ctx: Context | None = None, dtype: Any = None) -> N
     try:
         if isinstance(source_array, (list, tuple)) and any(isinstance(x, NDArray) for x in source_array):
             source_array = [x.asnumpy() if isinstance(x, NDArray) else x for x in source_array]
-        values = as_numbers(np.asarray(source_array), "float32" if dtype is None else dtype)
+        values = as_numbers(np.asarray(source_array), NAME_BY_TORCH[wanted])
         if not values.flags.writeable or not values.flags.c_contiguous or values.dtype.byteorder == ">":
             values = np.array(values, dtype=values.dtype.newbyteorder("="))  # keeps 0-d, unlike ascontiguousarray
         if values.dtype.kind == "u" and values.dtype.itemsize > 1:

@@ -121,8 +121,8 @@ def boxes(folder: Path) -> None:
 
 # -- scripts ------------------------------------------------------------------------------------------------------
 
-#: folder and command line -> what makes the files of its ``data`` folder
 SMALL_RNN = "--num-epochs 1 --num-hidden 32 --num-embed 32"
+#: folder and command line -> what makes the files of its ``data`` folder
 SCRIPTS: dict[tuple[str, str], Callable[[Path], None] | None] = {
     ("module", "mnist_mlp.py"): digits,
     ("module", "sequential_module.py"): digits,
@@ -211,14 +211,14 @@ def main(arguments: list[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as temporary, ThreadPoolExecutor(options.jobs) as pool:
         work = Path(options.keep or temporary)
 
-        def one(script: tuple[str, str]) -> bool:
+        def one(number: int, script: tuple[str, str]) -> bool:
             folder, line = script
-            target = work / f"{chosen.index(script):02d} {folder.replace('/', ' ')}"
+            target = work / f"{number:02d} {folder.replace('/', ' ')}"
             outcome = run(examples / folder, target, line, SCRIPTS[script], options.limit)
             print(f"{folder + '/' + ' '.join(line.split()[:1]):50} {outcome[:120]}", flush=True)
             return not outcome.startswith("FAILED")
 
-        ended = list(pool.map(one, chosen))
+        ended = list(pool.map(one, range(len(chosen)), chosen))
     print(f"{sum(ended)} of {len(ended)} scripts without a failure")
     return 0 if all(ended) else 1
 
